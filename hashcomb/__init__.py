@@ -1,0 +1,71 @@
+"""hashcomb: privacy-preserving encoding of training data, with every privacy claim exact for the code that ran.
+
+Nothing heavy is imported before it is used: the public names load their modules on first access.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hashcomb.channels import Channel, RandomizedResponse
+    from hashcomb.codec import HashComb
+    from hashcomb.comb import Comb, quantile_edges
+    from hashcomb.keys import Key
+    from hashcomb.learn import learn_spec
+    from hashcomb.placing import place
+    from hashcomb.privacy import PrivacyReport
+    from hashcomb.spec import Categorical, ChannelSpec, Quantile, Spec, Uniform
+    from hashcomb.tokens import TokenArray, TokenHeader
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Categorical": "spec",
+    "Channel": "channels",
+    "ChannelSpec": "spec",
+    "Comb": "comb",
+    "HashComb": "codec",
+    "Key": "keys",
+    "PrivacyReport": "privacy",
+    "Quantile": "spec",
+    "RandomizedResponse": "channels",
+    "Spec": "spec",
+    "TokenArray": "tokens",
+    "TokenHeader": "tokens",
+    "Uniform": "spec",
+    "learn_spec": "learn",
+    "place": "placing",
+    "quantile_edges": "comb",
+}
+
+__all__ = (
+    "Categorical",
+    "Channel",
+    "ChannelSpec",
+    "Comb",
+    "HashComb",
+    "Key",
+    "PrivacyReport",
+    "Quantile",
+    "RandomizedResponse",
+    "Spec",
+    "TokenArray",
+    "TokenHeader",
+    "Uniform",
+    "__version__",
+    "learn_spec",
+    "place",
+    "quantile_edges",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"hashcomb.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'hashcomb' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

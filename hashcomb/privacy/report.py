@@ -1,0 +1,181 @@
+"""What a Spec protects, computed from the Spec alone, before any data is touched."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hashcomb.channels import Channel, channels_of
+from hashcomb.spec import Spec
+
+__all__ = ("FeaturePrivacy", "PrivacyReport")
+
+
+class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
+    """Privacy of one report of one feature.
+
+    Parameters
+    ----------
+    name : str
+        The feature.
+    epsilon : float or None
+        Exact epsilon in nats; None where no epsilon holds.
+    bits : float
+        Bits that a token carries about the leaf, for a uniform leaf.
+    """
+
+    name: str
+    epsilon: float | None
+    bits: float
+
+
+class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Spec protects, against whom, and how that was computed.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Fingerprint of the Spec.
+    features : tuple of FeaturePrivacy
+        One report of each feature.
+    record_epsilon : float or None
+        Epsilon of a whole record, the sum over its features (basic composition); None where none holds.
+    rounds : int
+        How many times the same record is encoded with fresh randomness.
+    total_epsilon : float or None
+        Epsilon of all rounds, again by basic composition.
+    statements : tuple of str
+        What follows for whom, in sentences.
+
+    Examples
+    --------
+    >>> from hashcomb.channels import RandomizedResponse
+    >>> from hashcomb.spec import Spec, Uniform
+    >>> ages = (Uniform(name="age", lo=0.0, hi=120.0),)
+    >>> report = PrivacyReport.of(Spec(features=ages, depth=4, channel=RandomizedResponse(2.0).to_spec()))
+    >>> round(report.record_epsilon, 4)
+    2.0
+    """
+
+    fingerprint: str
+    features: tuple[FeaturePrivacy, ...]
+    record_epsilon: float | None
+    rounds: int
+    total_epsilon: float | None
+    statements: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: Spec, *, rounds: int = 1) -> PrivacyReport:
+        """Compute the report of a Spec.
+
+        Parameters
+        ----------
+        spec : Spec
+            What is asked about; no data is needed.
+        rounds : int, optional
+            How many times the same record is encoded, at least 1.
+
+        Raises
+        ------
+        ValueError
+            If `rounds` is below 1.
+        SpecError
+            If the Spec names an unknown channel.
+        """
+        if rounds < 1:
+            raise ValueError("rounds must be at least 1")
+        channels = channels_of(spec)
+        features = tuple(_feature(spec, index, channels) for index in range(len(spec.features)))
+        record = _sum([feature.epsilon for feature in features])
+        return cls(
+            fingerprint=spec.fingerprint,
+            features=features,
+            record_epsilon=record,
+            rounds=rounds,
+            total_epsilon=None if record is None else record * rounds,
+            statements=_statements(spec, channels is not None),
+        )
+
+    def to_json(self) -> str:
+        """Return the report as JSON text."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
+
+    def to_text(self) -> str:
+        """Return the report as text for people."""
+        lines = [f"Privacy of the Spec {self.fingerprint[:16]}", ""]
+        lines += [f"  {key}: {value}" for key, value in self._figures()]
+        lines += ["", *(f"- {statement}" for statement in self.statements)]
+        return "\n".join(lines) + "\n"
+
+    def _figures(self) -> list[tuple[str, str]]:
+        epsilons = sorted({_show(feature.epsilon) for feature in self.features})
+        bits = [feature.bits for feature in self.features]
+        return [
+            ("epsilon of one value", " to ".join(epsilons[:: max(1, len(epsilons) - 1)])),
+            (f"epsilon of one record of {len(self.features)} values (basic composition)", _show(self.record_epsilon)),
+            (f"epsilon after {self.rounds} round(s) of the same record", _show(self.total_epsilon)),
+            ("bits that a token carries about its leaf", f"{min(bits):.2f} to {max(bits):.2f}"),
+        ]
+
+
+def _feature(spec: Spec, index: int, channels: tuple[Channel, ...] | None) -> FeaturePrivacy:
+    name, n_used = spec.names[index], spec.used_leaves[index]
+    if channels is None:
+        return FeaturePrivacy(name=name, epsilon=None, bits=math.log2(n_used + (spec.missing == "token")))
+    epsilon = channels[index].epsilon
+    return FeaturePrivacy(
+        name=name,
+        epsilon=epsilon if math.isfinite(epsilon) else None,
+        bits=_information(channels[index]),
+    )
+
+
+def _information(channel: Channel) -> float:
+    """Return the mutual information of symbol and report for a uniform symbol, in bits."""
+    n_symbols = channel.n_symbols or 0
+    if n_symbols > 1 << 12:
+        return math.nan  # the matrix would not fit; no figure is better than a wrong one
+    matrix = channel.matrix()
+    ratio = np.divide(matrix, matrix.mean(axis=0), out=np.ones_like(matrix), where=matrix > 0)
+    return float((matrix * np.log2(ratio)).sum() / n_symbols)
+
+
+def _sum(epsilons: list[float | None]) -> float | None:
+    return None if any(e is None for e in epsilons) else math.fsum(e for e in epsilons if e is not None)
+
+
+def _show(epsilon: Any) -> str:
+    return "none: no differential privacy" if epsilon is None else f"{epsilon:.4f}"
+
+
+def _statements(spec: Spec, randomized: bool) -> tuple[str, ...]:
+    said = [
+        "Neighbors: two data sets that differ in one record, which may take any other value (local model)."
+        if randomized
+        else "Deterministic tokens have no differential privacy at any epsilon; what protects them is the Key.",
+        "Edges, ranges, depth and Key are public to the owners; the report does not count what they tell.",
+        "A key holder reads every token: " + ("its report, noise included." if randomized else "its leaf."),
+        _outsider(spec, randomized),
+    ]
+    if spec.hash == "xxh3":
+        said.append("xxh3 is no pseudorandom function: one known (value, token) pair opens the whole codebook.")
+    if randomized:
+        said.append("Encoding the same record again with fresh randomness costs its epsilon again.")
+        said.append("A run with a seed carries no privacy, whatever is printed here.")
+    return tuple(said)
+
+
+def _outsider(spec: Spec, randomized: bool) -> str:
+    what = "reported leaf" if randomized else "leaf"
+    if spec.tokens == "comb":
+        return (
+            f"Without the Key, a path of tokens shows at which level any two {what}s of a feature part, and so "
+            "nearly their order and distance."
+        )
+    return (
+        f"Without the Key, a token shows which rows of a feature have the same {what}, and how frequent each is; "
+        "with outside knowledge of frequencies some leaves can be recognized."
+    )

@@ -1,0 +1,212 @@
+"""Rows in CSV files, in and out, in batches that fit in memory."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Collection, Iterator, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashcomb.atomic import writing
+from hashcomb.errors import DataError, FileFormatError
+
+__all__ = ("Batch", "CsvRows", "CsvWriter", "Rows", "csv_batches", "csv_header", "text_column")
+
+Batch = dict[str, NDArray[Any]]
+
+MISSING = frozenset({"", "NA", "NaN", "nan", "null"})
+
+
+class Rows(Protocol):
+    """Rows of a file, whatever its format."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+
+    @property
+    def n_rows(self) -> int | None:
+        """Number of rows, where the format tells it without reading them all."""
+
+    def batches(self, text: Collection[str], batch_rows: int) -> Iterator[Batch]:
+        """Yield batches; columns in `text` as objects, all others as float64 with NaN for missing."""
+
+
+class CsvRows:
+    """Rows of a CSV file with a line of column names, UTF-8.
+
+    Parameters
+    ----------
+    path : path
+        The file. Empty fields are missing values; in columns of numbers ``NA``, ``NaN`` and ``null`` are, too.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be read or has no column names.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        with _open(self._path) as file:
+            self.names = csv_header(file, self._path)
+
+    @property
+    def n_rows(self) -> int | None:
+        """Unknown before the file is read."""
+        return None
+
+    def batches(self, text: Collection[str] = (), batch_rows: int = 65_536) -> Iterator[Batch]:
+        """Yield batches of at most `batch_rows` rows.
+
+        Parameters
+        ----------
+        text : collection of str, optional
+            Columns to leave as they are; all others are numbers.
+        batch_rows : int, optional
+            Rows of a batch.
+
+        Raises
+        ------
+        DataError
+            If a row has another number of fields, or a field is no number; the message names column and row.
+        FileFormatError
+            If the file is no CSV.
+        """
+        with _open(self._path) as file:
+            names = csv_header(file, self._path)
+            first = 0
+            for rows in csv_batches(file, self._path, len(names), batch_rows):
+                columns = zip(names, zip(*rows, strict=True), strict=True)
+                yield {
+                    name: text_column(values) if name in text else _numbers(values, name, first)
+                    for name, values in columns
+                }
+                first += len(rows)
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise FileFormatError(f"cannot be read: {error.strerror}", file=str(path)) from None
+
+
+def csv_header(file: TextIO, path: Path) -> list[str]:
+    """Read the line of column names; raise `FileFormatError` if there is none or a name occurs twice."""
+    try:
+        names = next(csv.reader(file), [])
+    except (csv.Error, UnicodeDecodeError):
+        raise FileFormatError("is no UTF-8 CSV file", file=str(path)) from None
+    if not names:
+        raise FileFormatError("is empty", file=str(path), hint="the first line holds the column names")
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError("occurs twice in the line of column names", column=name)
+    return names
+
+
+def csv_batches(file: TextIO, path: Path, n_columns: int, batch_rows: int) -> Iterator[list[list[str]]]:
+    """Yield lists of rows of exactly `n_columns` fields.
+
+    Raises
+    ------
+    DataError
+        If a row has another number of fields.
+    FileFormatError
+        If the file is no UTF-8 CSV.
+    """
+    rows: list[list[str]] = []
+    first = 0
+    reader = csv.reader(file)
+    while True:
+        try:
+            row = next(reader, None)
+        except (csv.Error, UnicodeDecodeError):
+            raise FileFormatError(f"is no UTF-8 CSV file behind row {first + len(rows)}", file=str(path)) from None
+        if row is not None and not row:
+            continue  # an empty line
+        if row is not None and len(row) != n_columns:
+            raise DataError(
+                f"{len(row)} fields, where there are {n_columns} columns",
+                row=first + len(rows),
+                hint="the file may be cut off, or a comma may need quotes",
+            )
+        if row is not None:
+            rows.append(row)
+        if rows and (row is None or len(rows) == batch_rows):
+            yield rows
+            first, rows = first + len(rows), []
+        if row is None:
+            return
+
+
+def text_column(values: Sequence[str]) -> NDArray[Any]:
+    """Return a column of text as objects, None for empty fields; ``NA`` may be a country, and stays."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = [value or None for value in values]
+    return column
+
+
+def _numbers(values: Sequence[str], name: str, first_row: int) -> NDArray[np.float64]:
+    # Python's float also reads "1_000", which no other reader of CSV does.
+    if "_" not in "".join(values):
+        try:
+            return np.fromiter(map(float, values), dtype=np.float64, count=len(values))
+        except ValueError:
+            pass  # a missing value, or one that is no number: look at each
+    return np.array([_number(value, name, first_row + row) for row, value in enumerate(values)])
+
+
+def _number(value: str, name: str, row: int) -> float:
+    if value in MISSING:
+        return float("nan")
+    try:
+        return float(value.replace("_", "x"))
+    except ValueError:
+        raise DataError(
+            "is no number",
+            column=name,
+            row=row,
+            hint="correct the row, or make the column categorical, or keep or drop it",
+        ) from None
+
+
+class CsvWriter:
+    """Write batches of columns to a CSV file, which appears when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path
+        Where to.
+    names : sequence of str
+        The columns.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], names: Sequence[str]) -> None:
+        self._path, self._names = path, list(names)
+
+    def __enter__(self) -> Self:
+        self._writing = writing(self._path)
+        self._text = TextIOWrapper(self._writing.__enter__(), encoding="utf-8", newline="")
+        self._csv = csv.writer(self._text, lineterminator="\n")
+        self._csv.writerow(self._names)
+        return self
+
+    def write(self, batch: Batch) -> None:
+        """Write the rows of a batch; missing values become empty fields."""
+        columns = [["" if v is None or v != v else v for v in batch[name].tolist()] for name in self._names]
+        self._csv.writerows(zip(*columns, strict=True))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._text.flush()
+        self._text.detach()
+        self._writing.__exit__(kind, error, trace)

@@ -1,0 +1,374 @@
+"""Tokens: keyed hashes of the nodes of combs, their codebook and its inverse.
+
+``token = PRF(key_j, level, node)``, where ``key_j`` is derived from the Key, the Spec's fingerprint, the feature
+and, if given, the names of a data set and of a round. So equal values in different features, data sets or
+rounds give unrelated tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from hashcomb import kernels
+from hashcomb.errors import DataError, FileFormatError, SpecError, WeakPrivacyWarning
+from hashcomb.keys import Key
+from hashcomb.spec import ChannelSpec, Spec, TokenKind
+
+__all__ = ("Codebook", "TokenArray", "TokenHeader", "stamp")
+
+# Up to this depth the whole codebook is hashed at once (0.4 s for 57 features at depth 12); deeper combs have
+# their nodes hashed as they occur.
+EAGER_DEPTH = 12
+
+
+class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is public about tokens, stamped on everything encoded.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Fingerprint of the Spec.
+    key_id : str
+        Public name of the Key.
+    features : tuple of str
+        Column names, in order.
+    tokens : {"leaf", "comb"} or int
+        Which nodes the tokens stand for.
+    depth : int
+        Levels of the comb.
+    token_bits : int
+        64 or 32.
+    dataset : str
+        Name of the data set, a public salt.
+    round : int
+        Number of the round, a public salt.
+    channel : ChannelSpec, optional
+        The randomizer that the leaves went through.
+    version : int
+        Version of this format.
+    """
+
+    fingerprint: str
+    key_id: str
+    features: tuple[str, ...]
+    tokens: TokenKind
+    depth: int
+    token_bits: int
+    dataset: str = ""
+    round: int = 0
+    channel: ChannelSpec | None = None
+    version: int = 1
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the token columns: a feature's name, with ``@level`` behind it for all levels."""
+        if self.tokens != "comb":
+            return self.features
+        return tuple(f"{name}@{level}" for name in self.features for level in range(1, self.depth + 1))
+
+    def to_json(self) -> str:
+        """Return the header as one line of JSON."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, file: str = "tokens") -> Self:
+        """Read a header; raise `FileFormatError` if it is none."""
+        try:
+            header = msgspec.json.decode(text, type=cls)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise FileFormatError("the header cannot be read", file=file) from None
+        if header.version != 1:
+            raise FileFormatError("the header is of another version", file=file)
+        return header
+
+
+class TokenArray(np.ndarray[Any, np.dtype[Any]]):
+    """An array of tokens that carries its `TokenHeader`.
+
+    Slices, copies and pickles carry it too; the result of arithmetic or comparison is a plain array.
+
+    Attributes
+    ----------
+    header : TokenHeader or None
+        What is public about the tokens.
+    """
+
+    header: TokenHeader | None = None
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self.header = getattr(parent, "header", None)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if options.get("out"):
+            options["out"] = tuple(map(_plain, options["out"]))
+        return getattr(ufunc, method)(*map(_plain, inputs), **options)
+
+    def __reduce__(self) -> Any:
+        return stamp, (np.array(self, subok=False), self.header)
+
+
+def _plain(value: Any) -> Any:
+    return value.view(np.ndarray) if isinstance(value, TokenArray) else value
+
+
+def stamp(tokens: NDArray[Any], header: TokenHeader | None) -> TokenArray:
+    """Return a view of the tokens that carries the header."""
+    stamped = tokens.view(TokenArray)
+    stamped.header = header
+    return stamped
+
+
+# ---------------------------------------------------------------------- hash families
+def _blake2b(words: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
+    keyed = hashlib.blake2b(digest_size=8, key=key, person=b"hashcomb token 1")
+    digests = bytearray()
+    for word in words.astype("<u8").view("V8"):
+        copy = keyed.copy()
+        copy.update(word)
+        digests += copy.digest()
+    return np.frombuffer(bytes(digests), dtype="<u8").astype(np.uint64)
+
+
+def _siphash(words: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
+    out = np.empty_like(words)
+    halves = np.frombuffer(key[:16], dtype="<u8").astype(np.uint64)
+    kernels.choose(len(words)).siphash_words(words, halves, out)
+    return out
+
+
+def _xxh3(words: NDArray[np.uint64], key: bytes) -> NDArray[np.uint64]:
+    seed = int.from_bytes(key[:8], "little")
+    hashes = (xxhash.xxh3_64_intdigest(word.tobytes(), seed) for word in words.astype("<u8"))
+    return np.fromiter(hashes, dtype=np.uint64, count=len(words))
+
+
+_FAMILIES: dict[str, Callable[[NDArray[np.uint64], bytes], NDArray[np.uint64]]] = {
+    "blake2b": _blake2b,
+    "siphash": _siphash,
+    "xxh3": _xxh3,
+}
+
+
+# ---------------------------------------------------------------------- codebook
+class Codebook:
+    """The tokens of all nodes that a Spec encodes, under one Key and salt.
+
+    Parameters
+    ----------
+    spec : Spec
+        Which nodes there are, and how they are hashed.
+    key : Key
+        The secret.
+    dataset : str, optional
+        Name of the data set, a public salt.
+    round : int, optional
+        Number of the round, a public salt.
+
+    Raises
+    ------
+    SpecError
+        If two nodes of a feature and level have one token (a question of luck with 32 bits), or 32-bit
+        tokens are asked for a comb deeper than 12.
+
+    Warns
+    -----
+    WeakPrivacyWarning
+        If the hash is xxh3.
+
+    Notes
+    -----
+    Privacy: the codebook is as secret as the Key; whoever has it reads every token.
+    """
+
+    def __init__(self, spec: Spec, key: Key, *, dataset: str = "", round: int = 0) -> None:
+        _refuse_or_warn(spec)
+        self.spec = spec
+        self.header = TokenHeader(
+            fingerprint=spec.fingerprint,
+            key_id=key.id,
+            features=spec.names,
+            tokens=spec.tokens,
+            depth=spec.depth,
+            token_bits=spec.token_bits,
+            dataset=dataset,
+            round=round,
+            channel=spec.channel,
+        )
+        self._keys = [
+            key.derive("token", fingerprint=spec.fingerprint, feature=j, dataset=dataset, round=round)
+            for j in range(len(spec.features))
+        ]
+        self._sizes = [(1 << level) + 1 for level in spec.levels]
+        self._offset = np.cumsum([0, *self._sizes[:-1]]).astype(np.int32)
+        self._shift = np.array([spec.depth - level for level in spec.levels], dtype=np.int32)
+        self._block = sum(self._sizes)
+        self._first = (np.arange(len(self._keys)) * self._block).astype(np.int32)
+        self._table = np.zeros((len(self._keys), self._block), dtype=self.dtype)
+        self._known = np.zeros(self._table.shape, dtype=bool)
+        self._lock = threading.Lock()
+        self._inverse: tuple[int, int, NDArray[Any], NDArray[np.int32]] | None = None
+        if spec.depth <= EAGER_DEPTH:
+            self._hash_all()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a token: uint64 or uint32."""
+        return np.dtype(np.uint64 if self.spec.token_bits == 64 else np.uint32)
+
+    # ------------------------------------------------------------------ leaf -> token
+    @property
+    def by_leaf(self) -> NDArray[Any] | None:
+        """Tokens by leaf, shape (n_features, 2**depth + 1), where one token a value is all there is."""
+        if self.spec.tokens == "comb" or self.spec.depth > EAGER_DEPTH:
+            return None
+        nodes = np.arange(self.spec.n_leaves + 1) >> int(self._shift[0])
+        return np.ascontiguousarray(self._table[:, nodes])
+
+    def tokens(self, leaves: NDArray[np.int32], out: NDArray[Any]) -> None:
+        """Fill `out`, shape (n_rows, n_features, n_levels), with the tokens of the leaves' nodes."""
+        if self.spec.depth > EAGER_DEPTH:
+            self._hash_new(leaves)
+        kernel = kernels.choose(leaves.size)
+        table = self._table.reshape(-1)
+        kernel.paths(leaves.reshape(-1), self._first, self._offset, self._shift, table, out.reshape(-1))
+
+    def _hash(self, feature: int, position: int, nodes: NDArray[np.int64]) -> None:
+        """Put the tokens of some nodes of one level into the table."""
+        level = np.uint64(self.spec.levels[position])
+        words = (level << np.uint64(56)) | nodes.astype(np.uint64)
+        tokens = _FAMILIES[self.spec.hash](words, self._keys[feature]).astype(self.dtype)
+        at = self._offset[position] + nodes
+        self._table[feature, at] = tokens
+        self._known[feature, at] = True
+
+    def _hash_all(self) -> None:
+        for feature in range(len(self._keys)):
+            for position, size in enumerate(self._sizes):
+                self._hash(feature, position, np.arange(size))
+                self._refuse_collisions(feature, position)
+
+    def _hash_new(self, leaves: NDArray[np.int32]) -> None:
+        with self._lock:
+            for feature in range(len(self._keys)):
+                distinct = np.unique(leaves[:, feature])
+                for position, shift in enumerate(self._shift):
+                    nodes = np.unique(distinct >> shift).astype(np.int64)
+                    new = nodes[~self._known[feature, self._offset[position] + nodes]]
+                    if len(new):
+                        self._hash(feature, position, new)
+
+    def _level(self, feature: int, position: int) -> NDArray[Any]:
+        start = self._offset[position]
+        return self._table[feature, start : start + self._sizes[position]]
+
+    def _refuse_collisions(self, feature: int, position: int) -> None:
+        tokens = self._level(feature, position)
+        if len(np.unique(tokens)) != len(tokens):
+            raise SpecError(
+                f"two nodes of feature {self.spec.names[feature]!r} have one token",
+                path="token_bits",
+                hint="use 64 bits, or another key, data set or round",
+            )
+
+    # ------------------------------------------------------------------ token -> node
+    def nodes(self, tokens: NDArray[Any]) -> NDArray[np.int32]:
+        """Find the nodes of tokens of the finest encoded level.
+
+        Parameters
+        ----------
+        tokens : ndarray, shape (n_rows, n_features), C order
+            Tokens of this codebook.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_rows, n_features)
+
+        Raises
+        ------
+        DataError
+            If a token was not issued under this Spec, Key and salt.
+        """
+        width, mask, keys, values = self._slots()
+        out = np.empty(tokens.shape, dtype=np.int32)
+        kernel = kernels.choose(tokens.size)
+        kernel.find_leaves(tokens.reshape(-1), tokens.shape[1], width, mask, keys, values, out.reshape(-1))
+        if (out < 0).any():
+            row, column = np.argwhere(out < 0)[0]
+            raise DataError(
+                "this token was not issued under this Spec, Key, data set and round",
+                column=self.spec.names[column],
+                row=int(row),
+                hint="check which file, key and salt belong together",
+            )
+        return out
+
+    def _slots(self) -> tuple[int, int, NDArray[Any], NDArray[np.int32]]:
+        with self._lock:
+            if self._inverse is None:
+                self._inverse = self._build_slots()
+            return self._inverse
+
+    def _build_slots(self) -> tuple[int, int, NDArray[Any], NDArray[np.int32]]:
+        """Lay out the slots of ``find_leaves``: a quarter full, without wrapping round at the end."""
+        last = len(self._sizes) - 1
+        n_home = 4 << self.spec.levels[-1]
+        placed = []
+        for feature in range(len(self._keys)):
+            issued = self._issued(feature, last)
+            placed.append((issued, *_probe(self._hashed_level(feature, last)[issued], n_home)))
+        width = 1 + max(int(slots.max()) for _, _, slots in placed) + 1
+        keys = np.zeros((len(placed), width), dtype=self.dtype)
+        nodes = np.full((len(placed), width), -1, dtype=np.int32)
+        for feature, (issued, order, slots) in enumerate(placed):
+            keys[feature, slots] = self._level(feature, last)[issued[order]]
+            nodes[feature, slots] = issued[order]
+        return width, n_home - 1, keys.reshape(-1), nodes.reshape(-1)
+
+    def issued_tokens(self) -> list[NDArray[Any]]:
+        """Return the tokens that encoding can yield, sorted, for every feature and encoded level."""
+        places = [(j, position) for j in range(len(self._keys)) for position in range(len(self._sizes))]
+        return [np.sort(self._hashed_level(j, position)[self._issued(j, position)]) for j, position in places]
+
+    def _hashed_level(self, feature: int, position: int) -> NDArray[Any]:
+        """Return the tokens of all nodes of a level, hashing those that have not occurred yet."""
+        start, size = self._offset[position], self._sizes[position]
+        if not self._known[feature, start : start + size].all():
+            self._hash(feature, position, np.arange(size))
+            self._refuse_collisions(feature, position)
+        return self._level(feature, position)
+
+    def _issued(self, feature: int, position: int) -> NDArray[np.int64]:
+        """Return the nodes that encoding can yield: not every category or missing value is possible."""
+        level, missing = self.spec.levels[position], self.spec.missing == "token"
+        n_used = ((self.spec.used_leaves[feature] - 1) >> (self.spec.depth - level)) + 1
+        return np.concatenate([np.arange(n_used), np.full(int(missing), 1 << level)])
+
+
+def _probe(tokens: NDArray[Any], n_home: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the tokens' order by home slot, and the slots that linear probing gives them in that order."""
+    home = (tokens & tokens.dtype.type(n_home - 1)).astype(np.int64)
+    order = np.argsort(home, kind="stable")
+    rank = np.arange(len(tokens))
+    # A token goes to its home, or right behind the one before it: slot[i] = max(home[i], slot[i-1] + 1).
+    return order, np.maximum.accumulate(home[order] - rank) + rank
+
+
+def _refuse_or_warn(spec: Spec) -> None:
+    if spec.token_bits == 32 and spec.depth > EAGER_DEPTH:
+        raise SpecError(f"32-bit tokens would collide at depth {spec.depth}", path="token_bits", hint="use 64 bits")
+    if spec.hash == "xxh3":
+        warnings.warn(
+            "xxh3 is no pseudorandom function: one known (value, token) pair is enough to find the seed and "
+            "with it the whole codebook; use hash='blake2b' where somebody may attack",
+            WeakPrivacyWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,250 @@
+"""Apache Arrow: rows and tokens in Parquet files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashcomb.atomic import writing
+from hashcomb.errors import DataError, FileFormatError
+from hashcomb.files import refuse_clash
+from hashcomb.integrations import require
+from hashcomb.tables import Batch
+from hashcomb.tokens import TokenHeader
+
+pa = require("arrow", "pyarrow")
+pq = require("arrow", "pyarrow.parquet")
+
+__all__ = ("ParquetRows", "ParquetTokenWriter", "ParquetTokens", "ParquetWriter")
+
+_KEY, _SHA256 = b"hashcomb", b"hashcomb.sha256"
+
+
+def _open(path: Path) -> Any:
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True, memory_map=True)
+    except OSError as error:
+        raise FileFormatError(f"cannot be read: {error.strerror or 'damaged'}", file=str(path)) from None
+    except pa.ArrowException:
+        raise FileFormatError("is no whole Parquet file", file=str(path)) from None
+
+
+def _batches(file: Any, path: Path, batch_rows: int) -> Iterator[Any]:
+    try:
+        yield from file.iter_batches(batch_rows)
+    except (pa.ArrowException, OSError):
+        raise FileFormatError("is damaged", file=str(path), hint="copy it again, or encode again") from None
+
+
+class ParquetRows:
+    """Rows of a Parquet file; see `hashcomb.tables.Rows`.
+
+    Raises
+    ------
+    FileFormatError
+        If the file cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._file = _open(self._path)
+        self.names = list(self._file.schema_arrow.names)
+        if len(set(self.names)) != len(self.names):
+            raise FileFormatError("two columns have one name", file=str(path))
+
+    @property
+    def n_rows(self) -> int | None:
+        """Number of rows."""
+        return int(self._file.metadata.num_rows)
+
+    def batches(self, text: Collection[str] = (), batch_rows: int = 65_536) -> Iterator[Batch]:
+        """Yield batches; columns in `text` as objects, all others as float64."""
+        for batch in _batches(self._file, self._path, batch_rows):
+            yield {name: self._column(batch, name, name in text) for name in self.names}
+
+    def _column(self, batch: Any, name: str, text: bool) -> NDArray[Any]:
+        column = batch.column(name)
+        if text:
+            objects = np.empty(batch.num_rows, dtype=object)
+            objects[:] = column.to_pylist()
+            return objects
+        if not _is_number(column.type):
+            hint = "make the column categorical, or keep or drop it"
+            raise DataError(f"holds values of type {column.type}, no numbers", column=name, hint=hint)
+        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def _is_number(kind: Any) -> bool:
+    types = pa.types
+    return any(is_kind(kind) for is_kind in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
+
+
+def _arrow(values: NDArray[Any]) -> Any:
+    array = pa.array(values, from_pandas=True)
+    # A batch without a single value has no type, and the next one may have text.
+    return array.cast(pa.string()) if pa.types.is_null(array.type) else array
+
+
+class _Digest:
+    """SHA-256 over columns, the same however the rows are cut into batches."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Any] = {}
+
+    def add(self, columns: dict[str, Any]) -> None:
+        """Add rows."""
+        for name, values in columns.items():
+            column = self._columns.setdefault(name, hashlib.sha256(name.encode() + b"\0"))
+            if pa.types.is_uint32(values.type) or pa.types.is_uint64(values.type):
+                column.update(values.to_numpy(zero_copy_only=False).tobytes())
+            else:
+                words = [repr(value).encode() for value in values.to_pylist()]
+                column.update(b"".join(len(word).to_bytes(4, "big") + word for word in words))
+
+    def hexdigest(self) -> str:
+        """Return the digest of all rows added."""
+        return hashlib.sha256(b"".join(column.digest() for column in self._columns.values())).hexdigest()
+
+
+class _Writer:
+    """A Parquet file that appears when the block ends without an error."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        self._parquet: Any = None
+
+    def __enter__(self) -> Self:
+        self._writing = writing(self._path)
+        self._file = self._writing.__enter__()
+        return self
+
+    def _write(self, columns: dict[str, Any]) -> None:
+        table = pa.table(columns)
+        if self._parquet is None:
+            # Page checksums, so that a damaged or edited page is seen when it is read.
+            self._parquet = pq.ParquetWriter(self._file, table.schema, write_page_checksum=True)
+        self._parquet.write_table(table.cast(self._parquet.schema))
+
+    def _finish(self) -> None:
+        self._parquet.close()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self._parquet is not None and error is None:
+            self._finish()
+        elif self._parquet is not None:
+            self._parquet.close()  # or it would try again later, on a file that is gone
+        self._writing.__exit__(kind, error, trace)
+
+
+class ParquetWriter(_Writer):
+    """Write batches of columns to a Parquet file, which appears when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path
+        Where to.
+    names : sequence of str
+        The columns.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], names: Sequence[str]) -> None:
+        super().__init__(path)
+        self._names = list(names)
+
+    def write(self, batch: Batch) -> None:
+        """Write the rows of a batch."""
+        self._write({name: _arrow(batch[name]) for name in self._names})
+
+
+class ParquetTokenWriter(_Writer):
+    """Write tokens to a Parquet file; see `hashcomb.files.CsvTokenWriter`.
+
+    Notes
+    -----
+    Privacy: a kept column is written in the clear.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], header: TokenHeader, kept: Sequence[str] = ()) -> None:
+        super().__init__(path)
+        refuse_clash(header, kept)
+        self._header, self._kept = header, list(kept)
+        self._digest = _Digest()
+
+    def write(self, tokens: NDArray[Any], kept: Batch) -> None:
+        """Write rows: tokens of shape (n, n_features[, depth]), and the kept columns."""
+        flat = np.asarray(tokens).reshape(len(tokens), -1)
+        columns = {name: pa.array(flat[:, j]) for j, name in enumerate(self._header.columns)}
+        columns |= {name: _arrow(kept[name]) for name in self._kept}
+        self._digest.add(columns)
+        self._write(columns)
+
+    def _finish(self) -> None:
+        metadata = {_KEY: self._header.to_json().encode(), _SHA256: self._digest.hexdigest().encode()}
+        self._parquet.add_key_value_metadata(metadata)
+        super()._finish()
+
+
+class ParquetTokens:
+    """Tokens in a Parquet file that `ParquetTokenWriter` wrote; see `hashcomb.files.CsvTokens`.
+
+    Raises
+    ------
+    FileFormatError
+        If it is no file of tokens.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._file = _open(self._path)
+        metadata = self._file.metadata.metadata or {}
+        if _KEY not in metadata:
+            raise FileFormatError("holds no tokens", file=str(path), hint="was it written by hashcomb encode?")
+        self.header = TokenHeader.from_json(metadata[_KEY], file=str(path))
+        self._sha256 = metadata.get(_SHA256, b"").decode("ascii", "replace")
+        names = list(self._file.schema_arrow.names)
+        n_columns = len(self.header.columns)
+        if tuple(names[:n_columns]) != self.header.columns:
+            raise FileFormatError("the columns are not those that its header names", file=str(path))
+        self.kept = names[n_columns:]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self._file.metadata.num_rows)
+
+    def verify(self) -> None:
+        """Raise `FileFormatError` if the file is truncated or edited."""
+        digest = _Digest()
+        for batch in _batches(self._file, self._path, 65_536):
+            digest.add(dict(zip(batch.schema.names, batch.columns, strict=True)))
+        if digest.hexdigest() != self._sha256:
+            raise FileFormatError(
+                "was edited: its SHA-256 is not the one in its metadata",
+                file=str(self._path),
+                hint="copy it again, or encode the rows again",
+            )
+
+    def batches(self, batch_rows: int = 65_536) -> Iterator[tuple[NDArray[Any], Batch]]:
+        """Yield tokens, shape (n, n_columns), and the columns kept beside them.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged, or its tokens are of another type.
+        """
+        dtype = np.uint64 if self.header.token_bits == 64 else np.uint32
+        for batch in _batches(self._file, self._path, batch_rows):
+            tokens = [batch.column(name).to_numpy(zero_copy_only=False) for name in self.header.columns]
+            if any(column.dtype != dtype for column in tokens):
+                raise FileFormatError(f"its tokens are not of type {np.dtype(dtype)}", file=str(self._path))
+            kept = {}
+            for name in self.kept:
+                kept[name] = np.empty(batch.num_rows, dtype=object)
+                kept[name][:] = batch.column(name).to_pylist()
+            yield np.stack(tokens, axis=1), kept

@@ -1,0 +1,404 @@
+"""MPyC, behind a guard: the only file that imports it.
+
+Importing mpyc parses the host program's ``sys.argv``, configures the root logger and may replace the event-loop
+policy, so it is imported once, in a thread of its own, with all of that put back. Its comparisons open a
+product that can be factored, and its ``transfer`` and ``shutdown`` unpickle what peers send; neither is used
+here. What is used is `Runtime` with its parties and program counter, and the framing of `MessageExchanger`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import importlib
+import logging
+import os
+import ssl
+import sys
+import threading
+import warnings
+from collections.abc import Coroutine, Sequence
+from types import ModuleType
+from typing import Any, TypeVar
+
+from hashcomb.errors import PartyAborted, PartyMismatch, PartyTimeout, ProtocolError
+from hashcomb.mpc._messages import ABORT, BYE, HELLO, MAGIC, Hello, abort_error, abort_message
+from hashcomb.mpc.parties import Party
+
+__all__ = ("connect", "import_mpyc")
+
+T = TypeVar("T")
+
+MAX_MESSAGE = 1 << 28
+LINGER_S = 5.0  # how long an owner that found a mismatch waits to tell those who come after
+MAX_AHEAD = 4  # messages that an owner may be ahead of us; rounds are in step, so more is no protocol
+_lock = threading.Lock()
+
+
+# ---------------------------------------------------------------------- import
+def import_mpyc() -> ModuleType:
+    """Import mpyc.runtime without letting it touch the host program; raise `ProtocolError` if it cannot be."""
+    with _lock:
+        if "mpyc.runtime" in sys.modules:
+            return sys.modules["mpyc.runtime"]
+        root = logging.getLogger()
+        argv, handlers, level = sys.argv, root.handlers[:], root.level
+        environment = {name: os.environ.get(name) for name in ("MPYC_NOUVLOOP", "MPYC_MAXWORKERS")}
+        failures: list[BaseException] = []
+        thread = threading.Thread(target=_import_in_thread, args=(failures,), name="hashcomb-import-mpyc")
+        quiet = logging.NullHandler()
+        try:
+            root.addHandler(quiet)  # with a handler there, basicConfig does nothing
+            os.environ["MPYC_NOUVLOOP"] = "1"
+            sys.argv = [argv[0] if argv else "", "--no-log"]
+            thread.start()
+            thread.join()
+        finally:
+            sys.argv = argv
+            root.handlers[:], root.level = handlers, level
+            for name, value in environment.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+        if failures:
+            raise ProtocolError(f"mpyc cannot be imported: {type(failures[0]).__name__}") from failures[0]
+        return sys.modules["mpyc.runtime"]
+
+
+def _import_in_thread(failures: list[BaseException]) -> None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)  # of this thread; the caller's is not touched
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module("mpyc.runtime")
+    except BaseException as error:  # SystemExit among them
+        failures.append(error)
+    finally:
+        loop.close()
+
+
+# ---------------------------------------------------------------------- connections
+@functools.cache
+def _classes() -> tuple[type[Any], type[Any]]:
+    """Derive this module's classes from MPyC's; they exist only once it is imported."""
+    mpyc = import_mpyc()
+    exchanger = type("OwnerExchanger", (_ExchangerMixin, mpyc.asyncoro.MessageExchanger), {})
+    runtime = type("OwnerRuntime", (_RuntimeMixin, mpyc.Runtime), {"exchanger": exchanger})
+    return exchanger, runtime
+
+
+class _ExchangerMixin:
+    """One connection: checks who is there before anything else, then exchanges labelled messages."""
+
+    runtime: Any
+    transport: Any
+    buffers: dict[int, Any]
+    peer_pid: int | None
+    bytes: Any
+
+    def __init__(self, runtime: Any, peer_pid: int | None = None) -> None:
+        super().__init__(runtime, peer_pid)  # type: ignore[call-arg]
+        self.dialed = peer_pid is not None
+        self.ready = self.done = False
+        self.greeted: asyncio.Future[bool] = runtime.loop.create_future()
+        self.lost: asyncio.Future[None] = runtime.loop.create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.write(self.runtime.hello.pack(self.runtime.party))
+
+    def data_received(self, data: Any) -> None:
+        try:
+            if not self.ready:
+                self.bytes.extend(data)
+                if len(self.bytes) < HELLO.size:
+                    return
+                self._greet(bytes(self.bytes[: HELLO.size]))
+                data = bytes(self.bytes[HELLO.size :])
+                self.bytes = bytearray()
+            self._deliver(data)
+        except ProtocolError as error:
+            self.runtime.fail(error)
+            self.transport.close()
+        except Exception:
+            # A stranger that talks nonsense is shown the door; an owner that does has broken the protocol.
+            if self.ready:
+                self.runtime.fail(self._broken("sent what is no message of the protocol"))
+            self.transport.abort()
+
+    def _deliver(self, data: bytes) -> None:
+        super().data_received(data)  # type: ignore[misc]
+        if len(self.bytes) >= 12 and int.from_bytes(self.bytes[8:12], "little") > MAX_MESSAGE:
+            raise self._broken(f"announced a message of more than {MAX_MESSAGE} bytes")
+        self.done = self.done or self.buffers.pop(BYE, None) is not None
+        abort = self.buffers.pop(ABORT, None)
+        if abort is not None:
+            names = self.runtime.party.names
+            raise abort_error(abort, names, names[self.peer_pid or 0])
+        if sum(isinstance(waiting, bytes) for waiting in self.buffers.values()) > MAX_AHEAD:
+            raise self._broken("ran ahead of the protocol")
+
+    def _greet(self, data: bytes) -> None:
+        """Check the other end's hello; from then on it is one of the owners."""
+        magic, session, pid, n_owners, threshold, n_features, features = HELLO.unpack(data)
+        runtime, party = self.runtime, self.runtime.party
+        expected = pid == self.peer_pid if self.dialed else pid < party.index
+        if magic != MAGIC or not expected or not self._is_pinned(pid):
+            raise ValueError("a stranger")
+        runtime.meet(pid)
+        name, hello = party.names[pid], runtime.hello
+        for theirs, ours, what in (
+            (n_owners, len(party.peers), "owners"),
+            (threshold, party.threshold, "as the threshold"),
+            (n_features, hello.n_features, "features"),
+        ):
+            if theirs != ours:
+                raise PartyMismatch(f"has {theirs} {what}, here there are {ours}", party=name, step="connect")
+        if features != hello.features:
+            hint = "the columns must have the same names in the same order at every owner"
+            raise PartyMismatch("has other names of features", party=name, step="connect", hint=hint)
+        if session != hello.session:
+            hint = "[policy] and [[peer]] of party.toml must be the same at every owner"
+            raise PartyMismatch("has another policy or list of owners", party=name, step="connect", hint=hint)
+        runtime.register(pid, self)
+        self.peer_pid, self.ready = pid, True
+        self.greeted.set_result(True)
+
+    def _is_pinned(self, pid: int) -> bool:
+        if not self.runtime.party.secure:
+            return True
+        certificate = self.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return bool(hashlib.sha256(certificate).hexdigest() == self.runtime.fingerprints[pid])
+
+    def _broken(self, problem: str) -> PartyAborted:
+        return PartyAborted(problem, party=self.runtime.party.names[self.peer_pid or 0], step=self.runtime.step)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.lost.set_result(None)
+        if not self.greeted.done():
+            self.greeted.set_result(False)
+        if self.ready and not self.done:
+            self.runtime.fail(self._broken("closed its connection"))
+
+
+class _RuntimeMixin:
+    """The connections of this owner to all others; implements `hashcomb.mpc._shamir.Link`."""
+
+    exchanger: type[Any]
+    parties: tuple[Any, ...]
+    pid: int
+    _program_counter: list[int]
+
+    def __init__(self, party: Party, hello: Hello) -> None:
+        mpyc = import_mpyc()
+        self.party, self.hello, self.names, self.me = party, hello, party.names, party.index
+        self.fingerprints = party.fingerprints()
+        self.loop = asyncio.get_running_loop()
+        self.step, self.n_rounds = "connect", 0
+        self.failure: ProtocolError | None = None
+        self.connected: asyncio.Future[None] = self.loop.create_future()
+        self.refused: dict[int, str] = {}
+        self._unmet = {pid for pid in range(len(party.peers)) if pid != party.index}
+        self._all_met = asyncio.Event()
+        handler = self.loop.get_exception_handler()
+        parties = [mpyc.Party(i, peer.host, peer.port) for i, peer in enumerate(party.peers)]
+        super().__init__(party.index, parties, _options(party.threshold))  # type: ignore[call-arg]
+        self.loop.set_exception_handler(handler)  # the host's loop keeps the host's handler
+
+    def meet(self, pid: int) -> None:
+        """Note that an owner has come, whether or not it can take part."""
+        self._unmet.discard(pid)
+        if not self._unmet:
+            self._all_met.set()
+
+    def register(self, pid: int, exchanger: Any) -> None:
+        """Take a connection whose other end has shown that it is an owner; raise `ValueError` for a second one."""
+        if self.parties[pid].protocol is not None:
+            raise ValueError("a second connection of one owner")
+        self.parties[pid].protocol = exchanger
+        if all(peer.protocol is not None for peer in self._peers) and not self.connected.done():
+            self.connected.set_result(None)
+
+    @property
+    def _peers(self) -> list[Any]:
+        return [peer for peer in self.parties if peer.pid != self.pid]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes sent to all other owners."""
+        return sum(peer.protocol.nbytes_sent for peer in self._peers if peer.protocol is not None)
+
+    def fail(self, error: ProtocolError) -> None:
+        """Remember the first failure, and let everything that waits end with it."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        waiting = [self.connected]
+        for peer in self._peers:
+            if peer.protocol is not None:
+                waiting += [f for f in peer.protocol.buffers.values() if isinstance(f, asyncio.Future)]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # seen: asyncio need not complain of those that nobody awaits
+
+    # ------------------------------------------------------------------ connect
+    async def open(self) -> None:
+        """Listen for the owners before this one, dial those behind it, wait until all have come.
+
+        Raises
+        ------
+        ProtocolError
+            If this owner cannot listen, one does not come in time, or one does not fit.
+        """
+        for peer in self.parties:
+            peer.protocol = None
+        server_context, client_context = self.party.contexts()
+        server = await self._listen(server_context)
+        dials = [asyncio.create_task(self._dial(peer, client_context)) for peer in self.parties[self.pid + 1 :]]
+        try:
+            async with asyncio.timeout(self.party.connect_timeout_s):
+                await self.connected
+        except TimeoutError as error:
+            if isinstance(error, ProtocolError):
+                raise  # another owner ran out of time first, and said so
+            raise self._absent() from None
+        except PartyMismatch:
+            # Stay a little, so that those who come now are told rather than left to wait.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_met.wait(), LINGER_S)
+            raise
+        finally:
+            for dial in dials:
+                dial.cancel()
+            if server is not None:
+                server.close()
+
+    async def _listen(self, context: ssl.SSLContext | None) -> asyncio.Server | None:
+        if self.pid == 0:
+            return None
+        own = self.party.peers[self.pid]
+        host = self.party.listen or (None if self.party.secure else own.host)
+        patience = None if context is None else 10.0
+        try:
+            return await self.loop.create_server(
+                lambda: self.exchanger(self), host, own.port, ssl=context, ssl_handshake_timeout=patience
+            )
+        except OSError as error:
+            raise ProtocolError(
+                f"cannot listen on port {own.port}: {error.strerror}", party=own.name, step="connect"
+            ) from None
+
+    async def _dial(self, peer: Any, context: ssl.SSLContext | None) -> None:
+        pause = 0.02
+        while True:
+            try:
+                _, exchanger = await self.loop.create_connection(
+                    lambda: self.exchanger(self, peer.pid), peer.host, peer.port, ssl=context
+                )
+                if await exchanger.greeted:
+                    return
+                self.refused[peer.pid] = "it closed the connection, or is no owner of this agreement"
+            except ssl.SSLCertVerificationError:
+                self.refused[peer.pid] = "its certificate is not the one in party.toml"
+            except (OSError, EOFError) as error:
+                self.refused[peer.pid] = getattr(error, "strerror", None) or type(error).__name__
+            await asyncio.sleep(pause)
+            pause = min(1.0, 1.5 * pause)
+
+    def _absent(self) -> PartyTimeout:
+        absent = [peer.pid for peer in self._peers if peer.protocol is None]
+        names = ", ".join(repr(self.names[pid]) for pid in absent)
+        reasons = "; ".join(f"{self.names[pid]}: {self.refused[pid]}" for pid in absent if pid in self.refused)
+        return PartyTimeout(
+            f"did not connect within {self.party.connect_timeout_s:g} s (absent: {names})",
+            party=self.names[absent[0]],
+            step="connect",
+            hint=reasons or "ask whether its command is running",
+        )
+
+    # ------------------------------------------------------------------ rounds
+    async def exchange(self, payloads: Sequence[bytes] | bytes) -> list[bytes]:
+        """Send one message to every owner, or the same to all; return one from every owner, in order."""
+        self._raise_failure()
+        self._program_counter[0] += 1
+        self.n_rounds += 1
+        listed = [payloads] * len(self.names) if isinstance(payloads, bytes) else list(payloads)
+        for peer in self._peers:
+            self._send_message(peer.pid, listed[peer.pid])  # type: ignore[attr-defined]
+        for peer in self._peers:
+            # A failure while an earlier message was awaited could not reach a future that was not there yet.
+            self._raise_failure()
+            got = self._receive_message(peer.pid)  # type: ignore[attr-defined]
+            listed[peer.pid] = got if isinstance(got, bytes) else await got
+        return listed
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    async def within(self, work: Coroutine[Any, Any, T], deadline_s: float) -> T:
+        """Await the work; raise `PartyTimeout`, with who kept it waiting, when the deadline passes."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await work
+        except TimeoutError as error:
+            if isinstance(error, ProtocolError):
+                raise
+            silent = [p for p in self._peers if any(isinstance(f, asyncio.Future) for f in p.protocol.buffers.values())]
+            party = self.names[silent[0].pid] if silent else self.names[self.me]
+            raise PartyTimeout(
+                f"did not answer before the deadline of {deadline_s:g} s", party=party, step=self.step
+            ) from None
+
+    async def close(self, error: BaseException | None = None) -> None:
+        """End all connections; after an error, say why first."""
+        label, text = (BYE, b"") if error is None else (ABORT, abort_message(error, self.party.me))
+        self.failure = self.failure or ProtocolError("the run is over")
+        open_connections = [peer.protocol for peer in self._peers if peer.protocol is not None]
+        for exchanger in open_connections:
+            exchanger.done = True
+            exchanger.send(label, text)
+            exchanger.transport.close()
+        if open_connections:  # what was written is sent before the host's loop may end
+            await asyncio.wait([exchanger.lost for exchanger in open_connections], timeout=2.0)
+
+
+def _options(threshold: int) -> Any:
+    options = sys.modules["mpyc"]._get_arg_parser().parse_args([])
+    options.threshold, options.no_prss, options.no_async, options.no_log = threshold, True, False, True
+    return options
+
+
+async def connect(party: Party, hello: Hello) -> Any:
+    """Connect to all other owners.
+
+    Parameters
+    ----------
+    party : Party
+        Who they are, and where.
+    hello : Hello
+        What must be the same at all of them.
+
+    Returns
+    -------
+    OwnerRuntime
+        A `Link`, with ``within``, ``close``, ``n_rounds`` and ``n_bytes``.
+
+    Raises
+    ------
+    PartyTimeout
+        If an owner does not come in time.
+    PartyMismatch
+        If an owner has other features, another policy or another list of owners.
+    ProtocolError
+        If this owner cannot listen.
+    """
+    runtime = _classes()[1](party, hello)
+    try:
+        await runtime.open()
+    except BaseException as error:
+        await runtime.close(error)
+        raise
+    return runtime
