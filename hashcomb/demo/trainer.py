@@ -1,0 +1,74 @@
+"""The trainer's process: it has an inbox with tokens and labels, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashcomb.demo.messages import main, receive, send
+from hashcomb.demo.models import MODELS, on_tokens
+from hashcomb.demo.rows import MAX_CLASSES
+from hashcomb.errors import DataError
+from hashcomb.files import CsvTokens, same_origin
+from hashcomb.tokens import TokenHeader
+
+__all__ = ("work",)
+
+
+def work(config: dict[str, Any]) -> None:
+    """Train on the tokens in the inbox, predict the held-out ones."""
+    inbox, outbox = Path(config["inbox"]), Path(config["outbox"])
+    receive()  # the owners have handed over
+    train, tests = sorted(inbox.glob("*.train.csv")), sorted(inbox.glob("*.test.csv"))
+    header = CsvTokens(train[0]).header
+    X, y = (np.concatenate(parts) for parts in zip(*(_read(path, header) for path in train), strict=True))
+    check_labels(y)
+    predictions: dict[str, dict[str, list[str]]] = {path.name.removesuffix(".test.csv"): {} for path in tests}
+    for model in MODELS:
+        send("step", step=model)
+        fitted = on_tokens(model, len(X), config["seed"]).fit(X, y)
+        for path in tests:
+            rows = _read(path, header)[0]
+            predicted = fitted.predict(rows).tolist() if len(rows) else []
+            predictions[path.name.removesuffix(".test.csv")][model] = predicted
+    for owner, predicted_by in predictions.items():
+        (outbox / f"{owner}.json").write_text(json.dumps(predicted_by), encoding="utf-8")
+    files = [*train, *tests]
+    send(
+        "trained",
+        n_files=len(files),
+        n_bytes=sum(path.stat().st_size for path in files),
+        n_tokens=int(X.size),
+        n_labels=len(y),
+        n_distinct=[len(np.unique(column)) for column in X.T],
+        columns=[*header.columns, "label"],
+        sample=[f"{token:016x}" for token in X[0, :4].tolist()],
+    )
+
+
+def check_labels(y: NDArray[Any]) -> None:
+    """Raise `DataError` if the labels are no classes."""
+    n_classes = len(set(y.tolist()))
+    if not 2 <= n_classes <= MAX_CLASSES:
+        raise DataError(
+            f"the last column holds {n_classes} different labels", hint=f"it must hold 2 to {MAX_CLASSES} classes"
+        )
+
+
+def _read(path: Path, header: TokenHeader) -> tuple[NDArray[Any], NDArray[Any]]:
+    source = CsvTokens(path)
+    source.verify()
+    same_origin(header, source.header)
+    batches = list(source.batches())
+    if not batches:
+        return np.empty((0, len(header.columns)), dtype=np.uint64), np.empty(0, dtype=object)
+    labels = [kept.get("label", np.full(len(tokens), None)) for tokens, kept in batches]
+    return np.concatenate([tokens for tokens, _ in batches]), np.concatenate(labels)
+
+
+if __name__ == "__main__":
+    main(work)
