@@ -79,7 +79,8 @@ class HashComb:
         self._comb = Comb(spec)
         self._channels = channels_of(spec)
         self._book = Codebook(spec, key, dataset=dataset, round=round)
-        self._by_leaf = self._book.by_leaf if self._channels is None else None
+        by_leaf = self._book.by_leaf if self._channels is None else None
+        self._by_leaf = None if by_leaf is None else self._comb.arrange(by_leaf)
         self._n_threads = n_threads
 
     @property
@@ -179,7 +180,7 @@ class HashComb:
         def work(start: int, stop: int) -> None:
             self._encode_rows(columns, stream, first_row, start, stop, tokens)
 
-        chunk = CHUNK_VALUES << (3 if self._by_leaf is not None else 0)
+        chunk = CHUNK_VALUES << (5 if self._by_leaf is not None else 0)
         try:
             run_chunks(work, columns.n_rows, len(self.spec.features), chunk, self._n_threads)
         except BaseException:

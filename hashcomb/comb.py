@@ -51,13 +51,32 @@ class Comb:
         self.first = (np.arange(n_features) * block).astype(np.int32)
         self.last = self.first + np.int32(spec.n_leaves)
         self._by_formula = not any(isinstance(feature, Quantile) for feature in spec.features)
-        lo, hi = np.array([_range(feature, spec) for feature in spec.features]).T
+        ranges = [_range(feature, spec) for feature in spec.features]
+        # Two arrays of their own: a view with strides would cost the kernels their vectors.
+        lo, hi = np.array([lo for lo, _ in ranges]), np.array([hi for _, hi in ranges])
         self._lo, self._hi = lo, hi
         strict = spec.outside == "error"
         self._ok_lo = lo if strict else np.full_like(lo, -np.inf)
         self._ok_hi = hi if strict else np.full_like(hi, np.inf)
 
     # ------------------------------------------------------------------ value -> leaf
+    def arrange(self, entries: NDArray[Any]) -> NDArray[Any]:
+        """Lay out a table of leaves for `lookup`.
+
+        Parameters
+        ----------
+        entries : ndarray, shape (n_features, 2**depth + 1)
+            Entries of the leaves; the last of a row is that of missing values.
+
+        Returns
+        -------
+        ndarray, one dimension
+            The entries, in the order in which the search finds leaves.
+        """
+        if not self._by_formula:
+            entries = np.take_along_axis(entries, self._search[0], axis=1)
+        return np.ascontiguousarray(entries).reshape(-1)
+
     def lookup(self, values: NDArray[Any], table: NDArray[Any], out: NDArray[Any]) -> NDArray[np.int32]:
         """Look up one table entry a value.
 
@@ -65,8 +84,8 @@ class Comb:
         ----------
         values : ndarray of float64 or float32, shape (n_rows, n_features), C order
             Categories as their positions in the list, missing values as NaN.
-        table : ndarray, shape (n_features, 2**depth + 1)
-            Entries of the leaves; the last of a row is that of missing values.
+        table : ndarray
+            What `arrange` gave.
         out : ndarray, shape (n_rows, n_features), C order
             Is filled with the entries.
 
@@ -80,11 +99,9 @@ class Comb:
         kernel = kernels.choose(values.size)
         common = (values.reshape(-1), self._ok_lo, self._ok_hi, self.last)
         if self._by_formula:
-            kernel.uniform_lookup(*common, *self._formula, self.first, table.reshape(-1), bad, out.reshape(-1))
+            kernel.uniform_lookup(*common, *self._formula, self.first, table, bad, out.reshape(-1))
         else:
-            leaf_at, search = self._search
-            by_position = np.take_along_axis(table, leaf_at, axis=1)
-            kernel.edges_lookup(*common, *search, by_position.reshape(-1), bad, out.reshape(-1))
+            kernel.edges_lookup(*common, *self._search[1], table, bad, out.reshape(-1))
         return bad
 
     def leaves(self, values: NDArray[Any], out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
@@ -95,8 +112,8 @@ class Comb:
 
     @cached_property
     def leaf_numbers(self) -> NDArray[np.int32]:
-        """The table whose entries are the leaves themselves, shape (n_features, 2**depth + 1)."""
-        return np.tile(np.arange(self.spec.n_leaves + 1, dtype=np.int32), (len(self.first), 1))
+        """The table whose entries are the leaves themselves, arranged."""
+        return self.arrange(np.tile(np.arange(self.spec.n_leaves + 1, dtype=np.int32), (len(self.first), 1)))
 
     @cached_property
     def _formula(self) -> tuple[Floats, Floats, Floats]:

@@ -195,4 +195,6 @@ class Keystream:
         """Return `count` words from number `start` as ``8 * count`` bytes, little-endian."""
         block, skip = divmod(start, 2)  # a block of AES holds two words
         stream = Cipher(self._cipher, CTR(block.to_bytes(16, "big"))).encryptor()
-        return stream.update(bytes(8 * (count + skip)))[8 * skip :]
+        if skip:
+            stream.update(bytes(8))
+        return stream.update(bytes(8 * count))

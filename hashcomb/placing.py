@@ -20,7 +20,7 @@ __all__ = ("CHUNK_VALUES", "look_up", "place", "run_chunks")
 
 Array = NDArray[Any]
 
-CHUNK_VALUES = 1 << 17  # a chunk's leaves and random words stay in the second-level cache
+CHUNK_VALUES = 1 << 15  # a chunk's leaves and random words stay in the second-level cache
 _THREAD_VALUES = 1 << 20  # below a million values a thread, starting it costs more than it saves
 
 
@@ -51,13 +51,13 @@ def place(table: Any, spec: Spec, entries: Array | None = None) -> Array:
     Privacy: leaves and their representatives are for the owner; nothing here is hashed or randomized.
     """
     columns, comb = Columns(table, spec), Comb(spec)
-    entries = comb.leaf_numbers if entries is None else np.ascontiguousarray(entries)
-    out = np.empty((columns.n_rows, len(spec.features)), dtype=entries.dtype)
+    arranged = comb.leaf_numbers if entries is None else comb.arrange(entries)
+    out = np.empty((columns.n_rows, len(spec.features)), dtype=arranged.dtype)
 
     def work(start: int, stop: int) -> None:
-        look_up(comb, columns.block(start, stop), entries, out[start:stop], start)
+        look_up(comb, columns.block(start, stop), arranged, out[start:stop], start)
 
-    run_chunks(work, columns.n_rows, len(spec.features), CHUNK_VALUES << 3, None)
+    run_chunks(work, columns.n_rows, len(spec.features), CHUNK_VALUES << 5, None)
     return out
 
 
@@ -70,8 +70,8 @@ def look_up(comb: Comb, values: Array, entries: Array, out: Array, first_row: in
         Where the edges are.
     values : ndarray, shape (n_rows, n_features)
         As for `Comb.lookup`.
-    entries : ndarray, shape (n_features, 2**depth + 1)
-        What to look up.
+    entries : ndarray
+        What to look up, as `Comb.arrange` gives it.
     out : ndarray, shape (n_rows, n_features)
         Is filled.
     first_row : int

@@ -237,9 +237,13 @@ class Codebook:
         """Fill `out`, shape (n_rows, n_features, n_levels), with the tokens of the leaves' nodes."""
         if self.spec.depth > EAGER_DEPTH:
             self._hash_new(leaves)
-        kernel = kernels.choose(leaves.size)
+        kernel, flat = kernels.choose(leaves.size), leaves.reshape(-1)
         table = self._table.reshape(-1)
-        kernel.paths(leaves.reshape(-1), self._first, self._offset, self._shift, table, out.reshape(-1))
+        if len(self._sizes) == 1:
+            nodes = flat >> self._shift[0] if self._shift[0] else flat
+            kernel.lookup(nodes, self._first, table, out.reshape(-1))
+        else:
+            kernel.paths(flat, self._first, self._offset, self._shift, table, out.reshape(-1))
 
     def _hash(self, feature: int, position: int, nodes: NDArray[np.int64]) -> None:
         """Put the tokens of some nodes of one level into the table."""

@@ -196,6 +196,7 @@ class _Stage:
         common = {"seed": self._seed, "inbox": str(inbox)}
         for home, own in zip(homes, files, strict=True):
             config = {**common, "name": home.name, "home": str(home), "party": str(party), "files": own}
+            config["measures"] = home is homes[0]
             self._start(home.name, "owner", config)
         self._start("trainer", "trainer", {**common, "outbox": str(outbox)})
         self._start("yardstick", "yardstick", {**common, "files": files})

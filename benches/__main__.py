@@ -1,0 +1,25 @@
+"""Print the tables: all, or those that are named."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from benches.machine import describe
+
+TABLES = ("encode", "startup", "agreement")
+
+
+def main() -> None:
+    """Run the benchmarks that are named on the command line."""
+    chosen = sys.argv[1:] or list(TABLES)
+    unknown = set(chosen) - set(TABLES)
+    if unknown:
+        sys.exit(f"no such table: {', '.join(sorted(unknown))}; there are {', '.join(TABLES)}")
+    print(describe())
+    for name in chosen:
+        importlib.import_module(f"benches.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
