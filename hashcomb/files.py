@@ -1,6 +1,6 @@
 """Encoded data and Specs on disk; whole or not at all, and nothing pickled.
 
-A CSV file of tokens begins with one comment line: the format, the SHA-256 of all that follows, the number of
+A CSV file of tokens begins with one comment line: the format, the SHA-256 of all that follows it, the number of
 rows and the `TokenHeader` as JSON. Other readers skip it (``pandas.read_csv(path, comment="#")``). A token is
 written as ``t`` and its hexadecimal digits: as a number, several readers would round it.
 """
@@ -31,6 +31,7 @@ __all__ = ("CsvTokenWriter", "CsvTokens", "TokenWriter", "Tokens", "read_spec", 
 
 _FIRST_LINE = re.compile(r"# hashcomb tokens 1 sha256=([0-9a-f]{64}) rows=(\d{15}) (\{.*\})\n")
 _LONGEST_HEADER = 1 << 24
+_SEALED = len("# hashcomb tokens 1 sha256=") + 64  # from here on, everything counts for the SHA-256
 
 
 # ---------------------------------------------------------------------- Specs
@@ -120,15 +121,16 @@ class CsvTokenWriter:
     def __enter__(self) -> Self:
         self._writing = writing(self._path)
         self._file = self._writing.__enter__()
-        self._file.write(self._first_line("0" * 64))
+        self._put_first_line("0" * 64)
         self._text = TextIOWrapper(self._file, encoding="utf-8", newline="")
         self._csv = csv.writer(self._text, lineterminator="\n")
         self._csv.writerow([*self._header.columns, *self._kept])
         return self
 
-    def _first_line(self, digest: str) -> bytes:
+    def _put_first_line(self, digest: str) -> None:
         line = f"# hashcomb tokens 1 sha256={digest} rows={self._n_rows:015d} {self._header.to_json()}\n"
-        return line.encode()
+        self._file.seek(0)
+        self._file.write(line.encode())
 
     def write(self, tokens: NDArray[Any], kept: Batch) -> None:
         """Write rows: tokens of shape (n, n_features[, depth]), and the kept columns."""
@@ -144,10 +146,9 @@ class CsvTokenWriter:
         self._text.flush()
         self._text.detach()
         if error is None:
-            # The digest is known only now; the first line was left room for it.
-            digest = _digest(self._file, len(self._first_line("0" * 64)))
-            self._file.seek(0)
-            self._file.write(self._first_line(digest))
+            # Rows and digest are known only now; the first line was left room for them.
+            self._put_first_line("0" * 64)
+            self._put_first_line(_digest(self._file))
         self._writing.__exit__(kind, error, trace)
 
 
@@ -203,7 +204,7 @@ class CsvTokens:
     def verify(self) -> None:
         """Raise `FileFormatError` if the file is truncated or edited."""
         with self._path.open("rb") as file:
-            if _digest(file, len(self._first)) != self._sha256:
+            if _digest(file) != self._sha256:
                 raise FileFormatError(
                     "is truncated or was edited: its SHA-256 is not the one in its first line",
                     file=str(self._path),
@@ -255,6 +256,6 @@ def same_origin(first: TokenHeader, second: TokenHeader) -> None:
             )
 
 
-def _digest(file: Any, start: int) -> str:
-    file.seek(start)
+def _digest(file: Any) -> str:
+    file.seek(_SEALED)
     return hashlib.file_digest(file, "sha256").hexdigest()

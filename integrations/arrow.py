@@ -92,9 +92,10 @@ def _arrow(values: NDArray[Any]) -> Any:
 
 
 class _Digest:
-    """SHA-256 over columns, the same however the rows are cut into batches."""
+    """SHA-256 over header and columns, the same however the rows are cut into batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, header: TokenHeader) -> None:
+        self._header = hashlib.sha256(header.to_json().encode()).digest()
         self._columns: dict[str, Any] = {}
 
     def add(self, columns: dict[str, Any]) -> None:
@@ -109,7 +110,7 @@ class _Digest:
 
     def hexdigest(self) -> str:
         """Return the digest of all rows added."""
-        return hashlib.sha256(b"".join(column.digest() for column in self._columns.values())).hexdigest()
+        return hashlib.sha256(self._header + b"".join(c.digest() for c in self._columns.values())).hexdigest()
 
 
 class _Writer:
@@ -174,7 +175,7 @@ class ParquetTokenWriter(_Writer):
         super().__init__(path)
         refuse_clash(header, kept)
         self._header, self._kept = header, list(kept)
-        self._digest = _Digest()
+        self._digest = _Digest(header)
 
     def write(self, tokens: NDArray[Any], kept: Batch) -> None:
         """Write rows: tokens of shape (n, n_features[, depth]), and the kept columns."""
@@ -220,7 +221,7 @@ class ParquetTokens:
 
     def verify(self) -> None:
         """Raise `FileFormatError` if the file is truncated or edited."""
-        digest = _Digest()
+        digest = _Digest(self.header)
         for batch in _batches(self._file, self._path, 65_536):
             digest.add(dict(zip(batch.schema.names, batch.columns, strict=True)))
         if digest.hexdigest() != self._sha256:

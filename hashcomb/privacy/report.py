@@ -111,14 +111,24 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines) + "\n"
 
     def _figures(self) -> list[tuple[str, str]]:
-        epsilons = sorted({_show(feature.epsilon) for feature in self.features})
-        bits = [feature.bits for feature in self.features]
         return [
-            ("epsilon of one value", " to ".join(epsilons[:: max(1, len(epsilons) - 1)])),
+            ("epsilon of one value", _span([_show(feature.epsilon) for feature in self._by("epsilon")])),
             (f"epsilon of one record of {len(self.features)} values (basic composition)", _show(self.record_epsilon)),
             (f"epsilon after {self.rounds} round(s) of the same record", _show(self.total_epsilon)),
-            ("bits that a token carries about its leaf", f"{min(bits):.2f} to {max(bits):.2f}"),
+            (
+                "bits that a token carries about its leaf",
+                _span([f"{feature.bits:.2f}" for feature in self._by("bits")]),
+            ),
         ]
+
+    def _by(self, figure: str) -> list[FeaturePrivacy]:
+        """Return the features in the order of a figure, those without one last."""
+
+        def place(feature: FeaturePrivacy) -> tuple[bool, float]:
+            value = getattr(feature, figure)
+            return (True, 0.0) if value is None or math.isnan(value) else (False, value)
+
+        return sorted(self.features, key=place)
 
 
 def _feature(spec: Spec, index: int, channels: tuple[Channel, ...] | None) -> FeaturePrivacy:
@@ -147,13 +157,17 @@ def _sum(epsilons: list[float | None]) -> float | None:
     return None if any(e is None for e in epsilons) else math.fsum(e for e in epsilons if e is not None)
 
 
+def _span(shown: list[str]) -> str:
+    return shown[0] if shown[0] == shown[-1] else f"{shown[0]} to {shown[-1]}"
+
+
 def _show(epsilon: Any) -> str:
     return "none: no differential privacy" if epsilon is None else f"{epsilon:.4f}"
 
 
 def _statements(spec: Spec, randomized: bool) -> tuple[str, ...]:
     said = [
-        "Neighbors: two data sets that differ in one record, which may take any other value (local model)."
+        "Neighbors (local model): any two values, for the epsilon of a value; any two records, for that of a record."
         if randomized
         else "Deterministic tokens have no differential privacy at any epsilon; what protects them is the Key.",
         "Edges, ranges, depth and Key are public to the owners; the report does not count what they tell.",

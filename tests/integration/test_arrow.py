@@ -71,10 +71,14 @@ def test_damage_is_noticed(tmp_path: Path, key: Key) -> None:
         with pytest.raises(FileFormatError):
             ParquetTokens(bad).verify()
     original = pq.read_table(path)
+    metadata = dict(pq.ParquetFile(path).metadata.metadata)
     swapped = original.set_column(0, "a", original.column("b"))
-    pq.write_table(swapped.replace_schema_metadata(pq.ParquetFile(path).metadata.metadata), bad)
-    with pytest.raises(FileFormatError, match="edited"):
-        ParquetTokens(bad).verify()
+    other_round = metadata | {b"hashcomb": metadata[b"hashcomb"].replace(b'"round":0', b'"round":1')}
+    assert other_round != metadata
+    for table, described in ((swapped, metadata), (original, other_round)):
+        pq.write_table(table.replace_schema_metadata(described), bad)
+        with pytest.raises(FileFormatError, match="edited"):
+            ParquetTokens(bad).verify()
 
 
 def test_a_file_without_header_is_no_file_of_tokens(tmp_path: Path) -> None:

@@ -57,14 +57,15 @@ def test_other_readers_lose_nothing(tmp_path: Path, key: Key) -> None:
 
 
 def test_damage_is_noticed(tmp_path: Path, key: Key) -> None:
-    """Any changed byte behind the first line, any cut and anything appended is a FileFormatError."""
+    """Any changed byte, any cut and anything appended is a FileFormatError."""
     path, bad = tmp_path / "t.csv", tmp_path / "bad.csv"
     write(path, key)
     raw = path.read_bytes()
     start = raw.index(b"\n") + 1
     rng = np.random.default_rng(0)
     damaged = [raw[:cut] for cut in rng.integers(start + 1, len(raw), 20).tolist()]
-    damaged += [raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :] for at in rng.integers(start, len(raw), 50).tolist()]
+    places = [*range(start), *rng.integers(start, len(raw), 50).tolist()]
+    damaged += [raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :] for at in places]
     damaged += [raw + b"t0,t0,y\n", raw[:-1]]
     for content in damaged:
         bad.write_bytes(content)
