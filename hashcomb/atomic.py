@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ("writing",)
+__all__ = ("check_target", "writing")
 
 
 @contextlib.contextmanager
@@ -49,6 +49,18 @@ def writing(path: str | os.PathLike[str], *, mode: int = 0o666, overwrite: bool 
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def check_target(path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
+    """Raise what `writing` would raise, before long work begins; leave nothing."""
+    if not overwrite and Path(path).exists():
+        raise FileExistsError(None, "exists, and is not overwritten", str(path))
+    with contextlib.suppress(_CheckedError), writing(path):
+        raise _CheckedError
+
+
+class _CheckedError(Exception):
+    """Ends `writing` before it puts anything in place."""
 
 
 def _place(temporary: Path, target: Path, overwrite: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from hashcomb import __version__
+from hashcomb.atomic import check_target
 from hashcomb.errors import DataError, FileFormatError, HashcombError, HashcombWarning
 from hashcomb.terminal import print_facts, progress_bar, step_lines
 
@@ -52,6 +53,13 @@ def main() -> None:
 def _fail(message: str) -> None:
     click.echo(f"error: {message}", err=True)
     sys.exit(1)
+
+
+def _refuse_one_file(out: str, *others: str) -> None:
+    """Refuse to write a file that the same command reads or writes otherwise."""
+    for other in others:
+        if os.path.realpath(out) == os.path.realpath(other):
+            raise FileFormatError(f"is {other!r} as well, and would be lost", file=out, hint="choose another name")
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
@@ -105,6 +113,7 @@ def spec_new(
     from hashcomb.files import write_spec
     from hashcomb.formats import read_all
 
+    _refuse_one_file(out, table)
     made = learn_spec(
         read_all(table, drop, categorical),
         depth=depth,
@@ -213,6 +222,7 @@ def encode(
     from hashcomb.formats import BATCH_ROWS, open_rows, require_columns, text_columns, token_writer
     from hashcomb.keys import Key
 
+    _refuse_one_file(out, table, spec_path, key_path)
     codec = HashComb(read_spec(spec_path), Key.load(key_path), dataset=dataset, round=round_)
     rows, aside = open_rows(table), {*keep, *drop}
     require_columns(rows.names, aside)
@@ -250,6 +260,7 @@ def decode(tokens: str, spec_path: str, key_path: str, out: str, representative:
     from hashcomb.keys import Key
     from hashcomb.tokens import stamp
 
+    _refuse_one_file(out, tokens, spec_path, key_path)
     source = open_tokens(tokens)
     source.verify()
     header = source.header
@@ -336,14 +347,22 @@ def agree(
     )
     if not own.data:
         raise click.UsageError("where are this owner's rows? Set me.data in the file, or pass --data")
-    key_path = key_out or str(Path(out).with_suffix(".key"))
+    key_path = key_out or str(Path(out).parent / f"{Path(out).stem}.key")
     if Path(key_path).exists():
         raise FileFormatError("exists, and a key is never overwritten", file=key_path, hint="choose --key-out")
+    _refuse_one_file(out, key_path, party_path, own.data)
+    _refuse_one_file(key_path, party_path, own.data)
+    for path in (out, key_path):
+        check_target(path)
     table = read_all(own.data, own.drop)
     work = mpc.agree(party, table, policy, depth=own.depth, progress=step_lines(mpc.STEPS))
     agreed = asyncio.run(work)
     agreed.key.save(key_path)
-    write_spec(agreed.spec, out)
+    try:
+        write_spec(agreed.spec, out)
+    except BaseException:
+        Path(key_path).unlink()  # a Key without its Spec would only be in the way
+        raise
     facts = {
         "fingerprint": agreed.spec.fingerprint,
         "key_id": agreed.key.id,

@@ -85,6 +85,21 @@ def to_record(document: Any, kind: type[T]) -> T:
         raise SpecError(f"cannot be read: {_first_line(error)}") from None
 
 
+def check_types(record: msgspec.Struct) -> None:
+    """Check the fields of a record that was made in Python, as `to_record` checks those of a document.
+
+    Raises
+    ------
+    SpecError
+        If a field is of another type, or none of the allowed words; ``path`` names it.
+    """
+    for field in msgspec.structs.fields(record):
+        try:
+            msgspec.convert(getattr(record, field.name), field.type)
+        except msgspec.ValidationError as error:
+            raise SpecError(str(error).partition(" - at")[0], path=field.name) from None
+
+
 def without_none(document: Any) -> Any:
     """Return the document without fields that are None, which TOML cannot write."""
     if isinstance(document, dict):

@@ -27,6 +27,7 @@ __all__ = ("Categorical", "ChannelSpec", "Feature", "Quantile", "Spec", "Uniform
 VERSION = 1
 MAX_DEPTH = 20
 _MAX_NAME = 200
+_MAX_DEPTH_32 = 12
 
 TokenKind = Literal["leaf", "comb"] | int
 
@@ -287,6 +288,8 @@ def _check_spec(spec: Spec) -> None:
     _choice(spec.unknown, ("error", "token"), "unknown")
     _choice(spec.hash, ("blake2b", "siphash", "xxh3"), "hash")
     _choice(spec.token_bits, (64, 32), "token_bits")
+    if spec.token_bits == 32 and spec.depth > _MAX_DEPTH_32:
+        raise SpecError(f"32-bit tokens would collide at depth {spec.depth}", path="token_bits", hint="use 64 bits")
     if spec.tokens not in ("leaf", "comb"):
         _integer(spec.tokens, 1, spec.depth, "tokens")
     if spec.channel is not None and not isinstance(spec.channel, ChannelSpec):
@@ -344,15 +347,20 @@ def _length(values: tuple[float, ...], wanted: int, path: str) -> None:
 def _check_uniform(feature: Uniform, n_leaves: int) -> None:
     if not feature.lo < feature.hi:
         raise SpecError("lo must be below hi", path="lo", hint="a constant feature needs a Quantile comb or a margin")
-    width = feature.hi - feature.lo
-    ulp = max(math.ulp(feature.lo), math.ulp(feature.hi))
-    # Below two units in the last place a leaf, neighbouring edges coincide and the formula is no comb.
-    if not math.isfinite(width) or width < 2.0 * n_leaves * ulp or not math.isfinite(n_leaves / width):
+    if not can_be_cut(feature.lo, feature.hi, n_leaves):
         raise SpecError(
             f"the range cannot be cut into {n_leaves} leaves of equal width in double precision",
             path="hi",
             hint="widen or narrow the range, lower the depth, or use a Quantile comb",
         )
+
+
+def can_be_cut(lo: float, hi: float, n_leaves: int) -> bool:
+    """Return whether a range can be cut into leaves of equal width in double precision."""
+    width = hi - lo
+    # Below two units in the last place a leaf, neighboring edges coincide and the formula is no comb.
+    wide = width >= 2.0 * n_leaves * max(math.ulp(lo), math.ulp(hi))
+    return lo < hi and wide and math.isfinite(width) and math.isfinite(n_leaves / width)
 
 
 def _check_edges(feature: Quantile, n_leaves: int) -> None:

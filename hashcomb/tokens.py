@@ -176,8 +176,7 @@ class Codebook:
     Raises
     ------
     SpecError
-        If two nodes of a feature and level have one token (a question of luck with 32 bits), or 32-bit
-        tokens are asked for a comb deeper than 12.
+        If two nodes of a feature and level have one token (a question of luck with 32 bits).
 
     Warns
     -----
@@ -190,7 +189,7 @@ class Codebook:
     """
 
     def __init__(self, spec: Spec, key: Key, *, dataset: str = "", round: int = 0) -> None:
-        _refuse_or_warn(spec)
+        _warn(spec)
         self.spec = spec
         self.header = TokenHeader(
             fingerprint=spec.fingerprint,
@@ -329,7 +328,8 @@ class Codebook:
         for feature in range(len(self._keys)):
             issued = self._issued(feature, last)
             placed.append((issued, *_probe(self._hashed_level(feature, last)[issued], n_home)))
-        width = 1 + max(int(slots.max()) for _, _, slots in placed) + 1
+        # An unknown token may be at home in any slot: there are all of them, and an empty one behind the last.
+        width = 1 + max(n_home, *(1 + int(slots.max()) for _, _, slots in placed))
         keys = np.zeros((len(placed), width), dtype=self.dtype)
         nodes = np.full((len(placed), width), -1, dtype=np.int32)
         for feature, (issued, order, slots) in enumerate(placed):
@@ -366,9 +366,7 @@ def _probe(tokens: NDArray[Any], n_home: int) -> tuple[NDArray[np.int64], NDArra
     return order, np.maximum.accumulate(home[order] - rank) + rank
 
 
-def _refuse_or_warn(spec: Spec) -> None:
-    if spec.token_bits == 32 and spec.depth > EAGER_DEPTH:
-        raise SpecError(f"32-bit tokens would collide at depth {spec.depth}", path="token_bits", hint="use 64 bits")
+def _warn(spec: Spec) -> None:
     if spec.hash == "xxh3":
         warnings.warn(
             "xxh3 is no pseudorandom function: one known (value, token) pair is enough to find the seed and "

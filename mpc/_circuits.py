@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hashcomb.errors import ProtocolError
 from hashcomb.mpc._shamir import Shamir
 
 __all__ = ("sum_is_negative",)
@@ -25,11 +26,19 @@ async def sum_is_negative(shamir: Shamir, mine: NDArray[np.int64], n_bits: int) 
         This owner's terms.
     n_bits : int
         Length in which the sums have a two's complement, at most 63.
+
+    Raises
+    ------
+    ProtocolError
+        If what is opened is no bit: some owner did not follow the protocol.
     """
     bits = (mine[None, :] >> np.arange(n_bits)[:, None]) & 1
     terms = await shamir.deal(bits.astype(np.uint8))
     left, right = await _carry_save(shamir, terms)
-    return np.asarray(await shamir.open(await _sign(shamir, left, right)) == 1)
+    opened = await shamir.open(await _sign(shamir, left, right))
+    if (opened > 1).any():
+        raise ProtocolError("an answer is neither yes nor no: some owner did not follow the protocol")
+    return np.asarray(opened == 1)
 
 
 async def _carry_save(shamir: Shamir, terms: Array) -> Array:

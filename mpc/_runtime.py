@@ -32,6 +32,8 @@ __all__ = ("connect", "import_mpyc")
 T = TypeVar("T")
 
 MAX_MESSAGE = 1 << 28
+GREETING_S = 10.0  # how long somebody who connects may take to say who it is
+CLOSING_S = 2.0
 LINGER_S = 5.0  # how long an owner that found a mismatch waits to tell those who come after
 MAX_AHEAD = 4  # messages that an owner may be ahead of us; rounds are in step, so more is no protocol
 _lock = threading.Lock()
@@ -49,14 +51,20 @@ def import_mpyc() -> ModuleType:
         failures: list[BaseException] = []
         thread = threading.Thread(target=_import_in_thread, args=(failures,), name="hashcomb-import-mpyc")
         quiet = logging.NullHandler()
+
+        def not_from_there(record: logging.LogRecord) -> bool:
+            return record.thread != thread.ident
+
         try:
             root.addHandler(quiet)  # with a handler there, basicConfig does nothing
+            root.addFilter(not_from_there)
             os.environ["MPYC_NOUVLOOP"] = "1"
             sys.argv = [argv[0] if argv else "", "--no-log"]
             thread.start()
             thread.join()
         finally:
             sys.argv = argv
+            root.removeFilter(not_from_there)
             root.handlers[:], root.level = handlers, level
             for name, value in environment.items():
                 os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
@@ -106,6 +114,8 @@ class _ExchangerMixin:
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        self.runtime.exchangers.add(self)
+        self.late = self.runtime.loop.call_later(GREETING_S, self.close_unmet)
         transport.write(self.runtime.hello.pack(self.runtime.party))
 
     def data_received(self, data: Any) -> None:
@@ -139,13 +149,18 @@ class _ExchangerMixin:
         if sum(isinstance(waiting, bytes) for waiting in self.buffers.values()) > MAX_AHEAD:
             raise self._broken("ran ahead of the protocol")
 
+    def close_unmet(self) -> None:
+        """Close the connection if its other end has not shown that it is an owner."""
+        if not self.ready:
+            self.transport.close()
+
     def _greet(self, data: bytes) -> None:
         """Check the other end's hello; from then on it is one of the owners."""
         magic, session, pid, n_owners, threshold, n_features, features = HELLO.unpack(data)
         runtime, party = self.runtime, self.runtime.party
         expected = pid == self.peer_pid if self.dialed else pid < party.index
-        if magic != MAGIC or not expected or not self._is_pinned(pid):
-            raise ValueError("a stranger")
+        if magic != MAGIC or not expected or not self._is_pinned(pid) or runtime.parties[pid].protocol is not None:
+            raise ValueError("a stranger, or a second connection of one owner")
         runtime.meet(pid)
         name, hello = party.names[pid], runtime.hello
         for theirs, ours, what in (
@@ -175,6 +190,8 @@ class _ExchangerMixin:
         return PartyAborted(problem, party=self.runtime.party.names[self.peer_pid or 0], step=self.runtime.step)
 
     def connection_lost(self, _: Exception | None) -> None:
+        self.late.cancel()
+        self.runtime.exchangers.discard(self)
         self.lost.set_result(None)
         if not self.greeted.done():
             self.greeted.set_result(False)
@@ -199,6 +216,7 @@ class _RuntimeMixin:
         self.failure: ProtocolError | None = None
         self.connected: asyncio.Future[None] = self.loop.create_future()
         self.refused: dict[int, str] = {}
+        self.exchangers: set[Any] = set()  # all connections, of strangers too
         self._unmet = {pid for pid in range(len(party.peers)) if pid != party.index}
         self._all_met = asyncio.Event()
         handler = self.loop.get_exception_handler()
@@ -213,9 +231,7 @@ class _RuntimeMixin:
             self._all_met.set()
 
     def register(self, pid: int, exchanger: Any) -> None:
-        """Take a connection whose other end has shown that it is an owner; raise `ValueError` for a second one."""
-        if self.parties[pid].protocol is not None:
-            raise ValueError("a second connection of one owner")
+        """Take a connection whose other end has shown that it is an owner."""
         self.parties[pid].protocol = exchanger
         if all(peer.protocol is not None for peer in self._peers) and not self.connected.done():
             self.connected.set_result(None)
@@ -257,33 +273,37 @@ class _RuntimeMixin:
         server_context, client_context = self.party.contexts()
         server = await self._listen(server_context)
         dials = [asyncio.create_task(self._dial(peer, client_context)) for peer in self.parties[self.pid + 1 :]]
+        until = self.loop.time() + self.party.connect_timeout_s
         try:
-            async with asyncio.timeout(self.party.connect_timeout_s):
+            async with asyncio.timeout_at(until):
                 await self.connected
         except TimeoutError as error:
             if isinstance(error, ProtocolError):
                 raise  # another owner ran out of time first, and said so
-            raise self._absent() from None
+            self._raise_failure()
+            if self.connected.cancelled():  # or the last one came in this very moment
+                raise self._absent() from None
         except PartyMismatch:
             # Stay a little, so that those who come now are told rather than left to wait.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._all_met.wait(), LINGER_S)
+                await asyncio.wait_for(self._all_met.wait(), min(LINGER_S, until - self.loop.time()))
             raise
         finally:
             for dial in dials:
                 dial.cancel()
             if server is not None:
                 server.close()
+            for exchanger in list(self.exchangers):
+                exchanger.close_unmet()
 
     async def _listen(self, context: ssl.SSLContext | None) -> asyncio.Server | None:
         if self.pid == 0:
             return None
         own = self.party.peers[self.pid]
         host = self.party.listen or (None if self.party.secure else own.host)
-        patience = None if context is None else 10.0
         try:
             return await self.loop.create_server(
-                lambda: self.exchanger(self), host, own.port, ssl=context, ssl_handshake_timeout=patience
+                lambda: self.exchanger(self), host, own.port, ssl=context, **_patience(context)
             )
         except OSError as error:
             raise ProtocolError(
@@ -295,13 +315,16 @@ class _RuntimeMixin:
         while True:
             try:
                 _, exchanger = await self.loop.create_connection(
-                    lambda: self.exchanger(self, peer.pid), peer.host, peer.port, ssl=context
+                    lambda: self.exchanger(self, peer.pid), peer.host, peer.port, ssl=context, **_patience(context)
                 )
                 if await exchanger.greeted:
                     return
                 self.refused[peer.pid] = "it closed the connection, or is no owner of this agreement"
-            except ssl.SSLCertVerificationError:
-                self.refused[peer.pid] = "its certificate is not the one in party.toml"
+            except ssl.SSLCertVerificationError as error:
+                reason = f"its certificate is not the one in party.toml, or cannot be used ({error.verify_message})"
+                self.refused[peer.pid] = reason
+            except UnicodeError:
+                self.refused[peer.pid] = "its host is no name of a host"
             except (OSError, EOFError) as error:
                 self.refused[peer.pid] = getattr(error, "strerror", None) or type(error).__name__
             await asyncio.sleep(pause)
@@ -362,7 +385,14 @@ class _RuntimeMixin:
             exchanger.send(label, text)
             exchanger.transport.close()
         if open_connections:  # what was written is sent before the host's loop may end
-            await asyncio.wait([exchanger.lost for exchanger in open_connections], timeout=2.0)
+            await asyncio.wait([exchanger.lost for exchanger in open_connections], timeout=CLOSING_S)
+        for exchanger in self.exchangers:
+            exchanger.transport.abort()
+
+
+def _patience(context: ssl.SSLContext | None) -> dict[str, Any]:
+    """Return how long TLS may take to begin and to end; without TLS there is nothing to wait for."""
+    return {} if context is None else {"ssl_handshake_timeout": GREETING_S, "ssl_shutdown_timeout": CLOSING_S}
 
 
 def _options(threshold: int) -> Any:

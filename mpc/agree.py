@@ -12,7 +12,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from hashcomb.channels import channels_of
 from hashcomb.columns import column_names, numbers_of, read_columns
+from hashcomb.comb import Comb
 from hashcomb.errors import DataError, PartyAborted
 from hashcomb.keys import Key
 from hashcomb.mpc._messages import Hello
@@ -24,14 +26,15 @@ from hashcomb.mpc.quantiles import agree_edges
 from hashcomb.mpc.ranges import agree_ranges
 from hashcomb.mpc.transcript import Transcript
 from hashcomb.mpc.votes import vote
-from hashcomb.spec import Feature, Quantile, Spec, Uniform
+from hashcomb.spec import Feature, Quantile, Spec, Uniform, can_be_cut
 
 __all__ = ("STEPS", "Agreement", "agree")
 
 Progress = Callable[[str], None]
 
-STEPS = ("connect", "nonces", "ranges", "depth", "edges", "key", "confirm")
+STEPS = ("connect", "nonces", "depth", "ranges", "edges", "key", "confirm")
 _NONCE = 32
+_TOO_LARGE = 2.0**1000  # leaves room to round outward and to add a margin
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +88,9 @@ async def agree(
 
     Raises
     ------
-    DataError
-        If the data cannot take part; before any connection is made.
+    DataError, SpecError
+        If the data or the policy cannot lead to a Spec; before any connection is made, but for a policy that
+        does not go with the depth that is voted.
     PartyTimeout
         If an owner does not come or answer in time.
     PartyMismatch
@@ -113,6 +117,7 @@ async def agree(
     session = hashlib.sha256(b"hashcomb session 1\0" + party.digest + policy.digest + features).digest()
     watch = _Watch(progress)
     watch.start("connect")
+    _trial(names, policy, policy.depth_max)
     link = await connect(party, Hello(session=session, n_features=len(names), features=features))
     try:
         agreement: Agreement = await link.within(
@@ -141,11 +146,12 @@ async def _run(
     transcript = Transcript(session)
     step("nonces")
     transcript.add("nonces", *await _nonces(link))
+    step("depth")
+    agreed_depth = await vote(link, depth, policy.depth_max, policy.depth_rule)
+    _trial(names, policy, agreed_depth)  # before anything of the data is opened
     step("ranges")
     exact = policy.precision == "exact"
     lo, hi = await agree_ranges(link, *_ends(columns), exact=exact)
-    step("depth")
-    agreed_depth = await vote(link, depth, policy.depth_max, policy.depth_rule)
     step("edges")
     edges = None
     if policy.edges == "quantile":
@@ -184,8 +190,11 @@ def _columns(table: Any, policy: Policy) -> tuple[list[str], list[NDArray[np.flo
     values = [numbers_of(column, name).astype(np.float64) for column, name in zip(listed, names, strict=True)]
     if not values or len(values[0]) == 0:
         raise DataError("there are no rows or no columns to agree on")
+    rounded = policy.precision == "grid" or policy.margin > 0
     for name, column in zip(names, values, strict=True):
         _refuse(np.isinf(column), name, "an infinity, which has no place in a range", "replace or drop the row")
+        if rounded:
+            _refuse(np.abs(column) > _TOO_LARGE, name, "a number beyond 2**1000", "is it a code for a missing value?")
         if policy.missing == "error":
             _refuse(np.isnan(column), name, "a missing value (NaN)", "fill it, or agree on missing='token'")
     return names, [column[~np.isnan(column)] for column in values]
@@ -204,6 +213,14 @@ def _ends(columns: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDAr
 
 
 # ---------------------------------------------------------------------- the result
+def _trial(names: list[str], policy: Policy, depth: int) -> None:
+    """Raise `SpecError` if these names and this policy make no Spec of this depth, whatever the data."""
+    none = np.zeros(len(names))
+    trial = _spec(names, none, none + 1, None, depth, policy)
+    Comb(trial)
+    channels_of(trial)
+
+
 def _spec(
     names: list[str],
     lo: NDArray[np.float64],
@@ -220,10 +237,10 @@ def _spec(
             Quantile(name=name, lo=a, hi=b, edges=tuple(row)) for (name, a, b), row in zip(ranges, edges, strict=True)
         ]
     else:
-        # A constant feature has no width to cut; it gets a comb with a single leaf in use.
+        # A feature that is constant, or nearly so, has no width to cut; it gets a comb with a single leaf in use.
         features = [
             Uniform(name=name, lo=a, hi=b)
-            if a < b
+            if can_be_cut(float(a), float(b), 1 << depth)
             else Quantile(name=name, lo=a, hi=b, edges=(b,) * ((1 << depth) - 1))
             for name, a, b in ranges
         ]

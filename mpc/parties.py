@@ -7,12 +7,15 @@ import ipaddress
 import os
 import socket
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from hashcomb.documents import parse_toml, to_record
+from hashcomb.documents import check_types, parse_toml, to_record
 from hashcomb.errors import ProtocolError, SpecError, TooFewParties
 from hashcomb.mpc.policy import Policy
 
@@ -42,6 +45,9 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     port: int
     cert: str | None = None
 
+    def __post_init__(self) -> None:
+        check_types(self)
+
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
     """One owner's seat at the table.
@@ -67,6 +73,12 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
         If there are fewer than three owners.
     ProtocolError
         If names or ports clash, or TLS is missing between hosts.
+    SpecError
+        If a field is of another type; ``path`` names it.
+
+    Notes
+    -----
+    Privacy: without TLS, every user and program of this machine can pose as an owner or listen in.
     """
 
     me: str
@@ -77,6 +89,7 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float = 300.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         _check_peers(self.peers)
         if self.me not in self.names:
             raise ProtocolError("is not among the peers", party=self.me, hint=f"they are {', '.join(self.names)}")
@@ -107,12 +120,22 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> bytes:
         """SHA-256 of the public list of owners, with their certificates, 32 bytes."""
-        public = [[peer.name, _fingerprint(peer.cert) if peer.cert else ""] for peer in self.peers]
+        public = list(zip(self.names, self.fingerprints(), strict=True))
         return hashlib.sha256(b"hashcomb owners 1\0" + msgspec.json.encode(public)).digest()
 
     def fingerprints(self) -> list[str]:
-        """Return the SHA-256 of every owner's certificate."""
-        return [_fingerprint(peer.cert) if peer.cert else "" for peer in self.peers]
+        """Return the SHA-256 of every owner's certificate.
+
+        Raises
+        ------
+        ProtocolError
+            If one cannot be read, has expired, or is another owner's as well.
+        """
+        found = [_fingerprint(peer.cert) if peer.cert else "" for peer in self.peers]
+        for peer, fingerprint in zip(self.peers, found, strict=True):
+            if fingerprint and found.count(fingerprint) > 1:
+                raise ProtocolError("has another owner's certificate", party=peer.name)
+        return found
 
     def contexts(self) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
         """Return TLS contexts for listening and for dialing, or two None on loopback without TLS."""
@@ -127,7 +150,7 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
         context.verify_mode = ssl.CERT_REQUIRED
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a pinned certificate needs no issuer
         try:
-            context.load_cert_chain(self.peers[self.index].cert or "", self.tls_key)
+            context.load_cert_chain(self.peers[self.index].cert or "", self.tls_key, password=_no_passphrase)
             for peer in self.peers:
                 context.load_verify_locations(cafile=peer.cert)
         except (OSError, ssl.SSLError) as error:
@@ -161,11 +184,15 @@ def _check_peers(peers: tuple[Peer, ...]) -> None:
 
 
 def _check_security(party: Party) -> None:
-    local = all(_is_loopback(peer.host) for peer in party.peers)
+    places = [peer.host for peer in party.peers] + [party.listen or "localhost"]
     certified = [peer.cert is not None for peer in party.peers]
-    if party.tls_key is None and not local:
+    if party.tls_key is None and not all(map(_is_loopback, places)):
         raise ProtocolError(
             "shares would cross the network in the clear", hint="give every peer a cert, and this owner a tls_key"
+        )
+    if party.tls_key is None and any(certified):
+        raise ProtocolError(
+            "there are certificates, but this owner has no private key", party=party.me, hint="set tls_key"
         )
     if party.tls_key is not None and not all(certified):
         raise ProtocolError("has no certificate", party=party.names[certified.index(False)])
@@ -180,10 +207,17 @@ def _is_loopback(host: str) -> bool:
 
 def _fingerprint(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
-            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
+        (certificate,) = x509.load_pem_x509_certificates(Path(path).read_bytes())
     except (OSError, ValueError):
-        raise ProtocolError(f"the certificate {path!r} cannot be read", hint="it must be one PEM file") from None
+        hint = "it must be a PEM file with exactly one certificate"
+        raise ProtocolError(f"the certificate {path!r} cannot be read", hint=hint) from None
+    if certificate.not_valid_after_utc < datetime.now(UTC):
+        raise ProtocolError(f"the certificate {path!r} has expired", hint="let its owner make a new one")
+    return certificate.fingerprint(SHA256()).hex()
+
+
+def _no_passphrase() -> str:
+    raise ProtocolError("the private key is encrypted", hint="decrypt it for this run: nobody may be there to ask")
 
 
 # ---------------------------------------------------------------------- party.toml

@@ -29,6 +29,7 @@ Array = NDArray[Any]
 
 GRID_BITS = 24
 MAX_ROWS = 1 << 32  # of all owners together
+PIECE = 1 << 14  # signs that are computed at once
 
 
 async def agree_edges(
@@ -67,11 +68,13 @@ async def agree_edges(
 
     Notes
     -----
-    Privacy: every owner learns the pooled values (exactly, or their cells) at the ranks ``i / n_leaves``; and
-    of a feature with ties, whether the first of them is its least value, and the values at equidistant ranks
-    among the remaining ones, as often as there are leaves left. All of these become edges. Nobody learns a
-    count, a number of records or any other value. Edges are values of records, and carry no differential
-    privacy.
+    Privacy: every owner learns the pooled values (exactly, or their cells) at the ranks ``i / n_leaves``, each as
+    often as it occurs there. Where some coincide, it learns whether the least of them is the least value of all,
+    and the values at equidistant ranks among the records at none of those found so far, as long as there are
+    leaves left. Nothing else is opened: no number of records, no other value, and not whose a value is. How
+    often a value occurs among the ranks tells its share of the records, to within ``1 / n_leaves``: with more
+    leaves than records, a count. With at least as many leaves as distinct values, all of them are opened.
+    These are statistics of records without differential privacy.
     """
     search = _Search(link, columns, lo, hi, n_leaves, exact)
     starts: list[Array] = [np.empty(0, dtype=np.uint64) for _ in columns]
@@ -151,7 +154,10 @@ class _Search:
 
     async def _is_at_most_zero(self, mine: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Open whether the sums of all owners' numbers are at most 0: the sign of the sum minus one."""
-        return await sum_is_negative(self._shamir, mine - (self._link.me == 0), self._n_bits)
+        mine = mine - (self._link.me == 0)
+        # Piece by piece: a message stays small, and the event loop turns between two of them.
+        pieces = [mine[start : start + PIECE] for start in range(0, len(mine), PIECE)]
+        return np.concatenate([await sum_is_negative(self._shamir, piece, self._n_bits) for piece in pieces])
 
 
 def _lacking(gap: _Gap, cells: Array, candidates: Array) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ __all__ = ("agree_ranges", "largest")
 
 Keys = NDArray[np.uint64]
 
-GRID_BITS = 24
+RANGE_BITS = 24
 DIGIT_BITS = 2
 
 
@@ -48,10 +48,10 @@ async def agree_ranges(
     -----
     Privacy: every owner learns the result, and nothing else that does not follow from it and its own data: it
     knows whether it holds an end itself; a coalition sees the others' end where that exceeds its own. Nobody
-    learns whose an end is, how many share it, or who has no values. On the grid the result is no record's
-    value; exactly, it is one.
+    learns whose an end is, how many share it, or who has no values. The result is a record's value, on the grid
+    rounded to 13 significant bits; numbers of few digits, such as ages, are not changed by that.
     """
-    bits = 64 if exact else GRID_BITS
+    bits = 64 if exact else RANGE_BITS
     none = np.isnan(lo)
     # min(x) = -max(-x), so that all ends are maxima. Key 0 is below every value: it abstains.
     ends = np.concatenate([np.where(none, 0.0, hi), np.where(none, 0.0, -lo)])

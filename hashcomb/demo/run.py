@@ -19,10 +19,10 @@ import tomli_w
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from hashcomb.atomic import writing
+from hashcomb.atomic import check_target, writing
 from hashcomb.demo.models import MODELS
 from hashcomb.demo.rows import deal_bundled, deal_folder
-from hashcomb.errors import DataError, FileFormatError, HashcombError
+from hashcomb.errors import DataError, HashcombError
 from hashcomb.files import read_spec
 from hashcomb.integrations import require
 from hashcomb.mpc import STEPS, free_ports
@@ -90,15 +90,14 @@ def run_demo(*, data: str | None, owners: int | None, seed: int, report_path: st
         If the figures' libraries are not installed; before anything is run.
     DataError
         If the data cannot be used.
-    FileFormatError
-        If the report's folder does not exist.
+    OSError
+        If the report cannot be written.
     HashcombError
         If a process of the demo fails; the message is that of the process.
     """
     require("plot", "matplotlib")
     require("plot", "jinja2")
-    if not Path(report_path).absolute().parent.is_dir():
-        raise FileFormatError("cannot be written: there is no such folder", file=report_path)
+    check_target(report_path)
     from hashcomb.demo import report, screen  # here, because they need the extra
 
     begun = time.perf_counter()

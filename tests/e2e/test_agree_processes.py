@@ -197,3 +197,13 @@ def test_a_key_that_is_there_is_kept(process: Start, table: np.ndarray, tmp_path
     assert status == 1
     assert "never overwritten" in err
     assert Key.load(tmp_path / "alice.key") == Key(bytes(range(32)))
+
+
+@pytest.mark.parametrize("out", ["alice.key", "party.toml", "alice.csv", "none/alice.toml", "."])
+def test_outputs_that_cannot_be_are_refused_first(process: Start, table: np.ndarray, tmp_path: Path, out: str) -> None:
+    """Files that are one, a folder, and a folder that is not there end the command before it connects."""
+    assert len(table) == 600
+    before = sorted(path.name for path in tmp_path.iterdir())
+    ((status, _, err),) = results([start_owner(process, "alice", "-o", out)], 20)
+    assert (status, "agreement: connect" in err, "Traceback" in err) == (1, False, False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

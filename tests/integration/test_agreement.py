@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hashcomb import Categorical, HashComb, Quantile, RandomizedResponse, Uniform, quantile_edges
-from hashcomb.errors import DataError, PartyAborted, PartyMismatch, PartyTimeout, ProtocolError
+from hashcomb import Categorical, ChannelSpec, HashComb, Quantile, RandomizedResponse, Uniform, quantile_edges
+from hashcomb.errors import DataError, PartyAborted, PartyMismatch, PartyTimeout, ProtocolError, SpecError
 from hashcomb.mpc import STEPS, Agreement, Party, Policy, agree
+from hashcomb.mpc._circuits import sum_is_negative
+from hashcomb.order import to_keys
 
 Agreed = Callable[..., list[Agreement]]
 Seats = Callable[..., list[Party]]
@@ -296,5 +298,126 @@ def test_a_port_that_is_taken(seats: Seats) -> None:
 
     errors = asyncio.run(owners())
     assert "cannot listen" in str(errors[1])
-    assert all(isinstance(error, ProtocolError) for error in errors)
+    assert all(isinstance(error, ProtocolError) for error in errors), errors
     assert issubclass(PartyAborted, ProtocolError)
+
+
+# ---------------------------------------------------------------------- what is opened
+def stated_openings(values: list[float], n_leaves: int) -> list[list[int]]:
+    """List, from the pooled values, all answers that `agree_edges` says it opens for one feature."""
+    keys = [int(key) for key in to_keys(np.array(values))]
+    least, opened = min(keys), []
+    n_bits = (max(keys) - least + 1).bit_length()
+    starts: set[int] = set()
+    while True:
+        has_least = least in starts
+        if starts:
+            opened.append([int(has_least)])
+        free = n_leaves - 1 - (len(starts) - has_least)
+        if free == 0:
+            return opened
+        rest = sorted(key - least for key in keys if key not in starts)
+        places = [i * len(rest) // free if has_least else (i + 1) * len(rest) // (free + 1) for i in range(free)]
+        found = [rest[place] for place in places] if rest else [(1 << n_bits) - 1] * free
+        opened += [[cell >> bit & 1 for cell in found] for bit in reversed(range(n_bits))]
+        if not rest:
+            return opened
+        starts |= {least + cell for cell in found}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.0] * 20 + [1.0, 2.0, 2.0, 5.0, 7.5, 7.5, 9.0, 11.0, 12.0],
+        [1.0] * 3 + [4.0] * 25 + [5.0, 6.0, 6.0],
+        [float(v) for v in range(40)],
+        [3.0] * 12,
+    ],
+    ids=["ties at the least value", "ties inside", "no ties", "constant"],
+)
+def test_everything_opened_is_stated(agreed: Agreed, values: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every answer of the search for edges follows from the list in the docstring; there is not one more."""
+    opened: list[list[int]] = []
+
+    async def spy(shamir: Any, mine: Any, n_bits: int) -> Any:
+        answers = await sum_is_negative(shamir, mine, n_bits)
+        if shamir._link.me == 0:
+            opened.append(answers.astype(int).tolist())
+        return answers
+
+    monkeypatch.setattr("hashcomb.mpc.quantiles.sum_is_negative", spy)
+    rows = np.random.default_rng(0).permutation(values)[:, None]
+    agreed(np.array_split(rows, 3), votes=[3, 3, 3], precision="exact")
+    assert opened == stated_openings(values, 8)
+
+
+def test_what_makes_no_spec_is_refused_before_connecting(seats: Seats) -> None:
+    """Names of features, channels and levels that no Spec can have, and types, never reach the network."""
+    party = seats(3, connect_timeout_s=0.001)[0]
+    table = {"a": np.arange(3.0), "": np.arange(3.0)}
+    unknown = ChannelSpec(kind="unheard-of", params={})
+    for rows, policy in ((table, Policy()), (np.eye(3), Policy(channel=unknown)), (np.eye(3), Policy(tokens=13))):
+        with pytest.raises(SpecError):
+            asyncio.run(agree(party, rows, policy))
+    for words in ({"edges": "quantiles"}, {"depth_rule": "mean"}, {"margin": -1.0}, {"depth_max": 4.5}):
+        with pytest.raises(SpecError) as caught:
+            Policy(**words)
+        assert caught.value.path == next(iter(words))
+
+
+def test_a_level_below_the_agreed_depth_ends_before_ranges(seats: Seats) -> None:
+    """If the vote makes the policy's level impossible, all owners stop with nothing opened but the depth."""
+    steps: list[str] = []
+
+    async def owners() -> list[Any]:
+        rows = np.random.default_rng(0).normal(size=(9, 2))
+        runs = [agree(party, rows, Policy(tokens=6), progress=steps.append) for party in seats(3)]
+        return await asyncio.gather(*runs, return_exceptions=True)
+
+    for error in asyncio.run(owners()):
+        assert isinstance(error, SpecError | PartyAborted)
+    assert "ranges" not in steps
+
+
+def test_a_range_that_cannot_be_cut_has_one_leaf(agreed: Agreed) -> None:
+    """Uniform combs over a range of one unit in the last place fall back to a single leaf, as for constants."""
+    one, two = 1.0, np.nextafter(1.0, 2.0)
+    feature = numeric(
+        agreed([np.array([[one]]), np.array([[two]]), np.array([[one]])], edges="uniform", precision="exact")[0]
+    )[0]
+    assert isinstance(feature, Quantile)
+    assert (feature.lo, feature.hi) == (one, two)
+
+
+def test_numbers_that_cannot_be_rounded_outward_are_named(seats: Seats) -> None:
+    """A code such as the largest double would make every owner's range infinite; its owner is told where it is."""
+    rows = np.zeros((3, 2))
+    rows[1, 1] = np.finfo(float).max
+    with pytest.raises(DataError, match="row 1"):
+        asyncio.run(agree(seats(3, connect_timeout_s=0.001)[0], rows))
+
+
+def test_no_socket_is_left(seats: Seats) -> None:
+    """Silent strangers that connected while owners met do not keep a socket open after the agreement."""
+
+    async def owners() -> list[Any]:
+        parties = seats(3)
+        listening = [asyncio.create_task(agree(party, np.eye(3))) for party in parties[1:]]
+        strangers = [await _connect(parties[1].peers[1].port) for _ in range(3)]
+        await asyncio.gather(agree(parties[0], np.eye(3)), *listening)
+        said = [await asyncio.wait_for(reader.read(), 5.0) for reader, _ in strangers]
+        for _, writer in strangers:
+            writer.close()
+        return said
+
+    assert all(len(said) <= 90 for said in asyncio.run(owners()))  # each got an end, after the greeting at most
+
+
+async def _connect(port: int) -> Any:
+    """Connect as soon as somebody listens."""
+    for _ in range(200):
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.02)
+    raise AssertionError("nobody listens")

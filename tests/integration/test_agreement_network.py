@@ -25,8 +25,8 @@ Seats = Callable[..., list[Party]]
 TABLE = np.arange(12.0).reshape(4, 3)
 
 
-def certificate(folder: Path, name: str) -> tuple[str, str]:
-    """Write a self-signed certificate and its private key, PEM."""
+def certificate(folder: Path, name: str, days: int = 1, passphrase: bytes = b"") -> tuple[str, str]:
+    """Write a self-signed certificate, valid for some days from yesterday, and its private key, PEM."""
     private = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -36,15 +36,15 @@ def certificate(folder: Path, name: str) -> tuple[str, str]:
         .issuer_name(subject)
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=2))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .sign(private, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     cert, key = folder / f"{name}.cert.pem", folder / f"{name}.key.pem"
     cert.write_bytes(signed.public_bytes(pem))
-    plain = serialization.NoEncryption()
-    key.write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    key.write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, lock))
     return str(cert), str(key)
 
 
@@ -82,18 +82,17 @@ def test_another_certificate_is_not_let_in(secured: Seats, tmp_path: Path) -> No
     cert, key = certificate(tmp_path, "mallory")
     forged = tuple(replace(peer, cert=cert) if peer.name == "owner-0" else peer for peer in parties[0].peers)
     errors = try_all([replace(parties[0], peers=forged, tls_key=key), *parties[1:]])
-    assert all(isinstance(error, ProtocolError) for error in errors)
+    assert all(isinstance(error, ProtocolError) for error in errors), errors
     assert all(isinstance(error, PartyTimeout) and error.party == "owner-0" for error in errors[1:])
 
 
 def test_an_owner_cannot_pose_as_another(secured: Seats) -> None:
     """With owner 1's certificate nobody is taken for owner 0."""
     parties = secured(3, connect_timeout_s=2.0)
-    swapped = tuple(
-        replace(peer, cert=parties[0].peers[1].cert) if peer.name == "owner-0" else peer for peer in parties[0].peers
-    )
+    first, second, third = parties[0].peers
+    swapped = (replace(first, cert=second.cert), replace(second, cert=first.cert), third)
     errors = try_all([replace(parties[0], peers=swapped, tls_key=parties[1].tls_key), *parties[1:]])
-    assert all(isinstance(error, ProtocolError) for error in errors)
+    assert all(isinstance(error, ProtocolError) for error in errors), errors
 
 
 def test_a_key_that_does_not_fit_the_certificate(secured: Seats) -> None:
@@ -101,6 +100,24 @@ def test_a_key_that_does_not_fit_the_certificate(secured: Seats) -> None:
     parties = secured(3, connect_timeout_s=1.0)
     with pytest.raises(ProtocolError, match="private key"):
         asyncio.run(agree(replace(parties[0], tls_key=parties[1].tls_key), TABLE))
+
+
+def test_certificates_that_cannot_do(secured: Seats, tmp_path: Path) -> None:
+    """An expired certificate, one of two owners, a file with two and an encrypted key are refused before connecting."""
+    party = secured(3, connect_timeout_s=1.0)[0]
+    expired, _ = certificate(tmp_path, "expired", days=-1)
+    locked, key = certificate(tmp_path, "locked", passphrase=b"secret")
+    first, second, third = party.peers
+    both = tmp_path / "both.pem"
+    both.write_bytes(Path(second.cert or "").read_bytes() + Path(third.cert or "").read_bytes())
+    for changed, match in (
+        (replace(party, peers=(first, replace(second, cert=expired), third)), "expired"),
+        (replace(party, peers=(first, replace(second, cert=third.cert), third)), "another owner's certificate"),
+        (replace(party, peers=(first, replace(second, cert=str(both)), third)), "exactly one certificate"),
+        (replace(party, peers=(replace(first, cert=locked), second, third), tls_key=key), "encrypted"),
+    ):
+        with pytest.raises(ProtocolError, match=match):
+            asyncio.run(agree(changed, TABLE))
 
 
 GARBAGE = {
@@ -188,7 +205,7 @@ HOSTILE: dict[str, Callable[[Any], None]] = {
 def test_an_owner_that_breaks_the_protocol_is_named(seats: Seats, hostile: Callable[[Any], None]) -> None:
     """Garbage, pickles and surplus messages from a connected owner end the run at once, and name it."""
     errors = connected_pair(seats, hostile)
-    assert all(isinstance(error, ProtocolError) for error in errors)
+    assert all(isinstance(error, ProtocolError) for error in errors), errors
     assert not any(isinstance(error, PartyTimeout) for error in errors)
     assert errors[0].party == "owner-2"
 

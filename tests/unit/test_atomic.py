@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hashcomb.atomic import writing
+from hashcomb.atomic import check_target, writing
 
 
 def test_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -59,3 +59,16 @@ def test_link_is_followed_and_devices_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_bytes() == b"new"
     with pytest.raises(OSError, match="regular"), writing("/dev/null"):
         pass
+
+
+def test_a_target_is_checked_without_a_trace(tmp_path: Path) -> None:
+    """A target that could not be written is refused before work begins; one that could is left as it is."""
+    there = tmp_path / "there"
+    there.write_bytes(b"before")
+    check_target(there)
+    check_target(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert there.read_bytes() == b"before"
+    for path, options in ((there, {"overwrite": False}), (tmp_path, {}), (tmp_path / "no" / "new", {})):
+        with pytest.raises(OSError, match=r"exists|regular|No such"):
+            check_target(path, **options)

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import xxhash
 
 from hashcomb import Categorical, Key, Spec, TokenArray, Uniform
 from hashcomb.errors import DataError, FileFormatError, SpecError, WeakPrivacyWarning
+from hashcomb.kernels import compiled, reference
 from hashcomb.tokens import Codebook, TokenHeader, stamp
 
 FEATURES = (Uniform(name="a", lo=0.0, hi=1.0), Uniform(name="b", lo=0.0, hi=1.0))
@@ -208,3 +210,18 @@ def test_header_of_another_version(header: TokenHeader) -> None:
 def test_columns_of_a_comb(key: Key) -> None:
     """Columns of all levels are named after feature and level, coarsest first."""
     assert book(key, tokens="comb").header.columns == ("a@1", "a@2", "a@3", "b@1", "b@2", "b@3")
+
+
+@pytest.mark.parametrize("bits", [64, 32])
+@pytest.mark.parametrize("kernel", [reference, compiled], ids=["numpy", "numba"])
+def test_no_token_is_looked_up_behind_the_table(
+    key: Key, bits: Any, kernel: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens at home in any slot of the inverse, the last one too, are found to be unknown, whatever the kernel."""
+    monkeypatch.setattr("hashcomb.kernels.choose", lambda _: kernel)
+    for number in range(40):
+        spec = Spec(features=(Uniform(name="a", lo=0.0, hi=1.0),), depth=2, token_bits=bits)
+        codebook = Codebook(spec, key, round=number)
+        for home in range(16):
+            with pytest.raises(DataError, match="not issued"):
+                codebook.nodes(np.full((1, 1), (1 << 31) + home, dtype=codebook.dtype))
