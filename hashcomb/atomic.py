@@ -52,7 +52,13 @@ def writing(path: str | os.PathLike[str], *, mode: int = 0o666, overwrite: bool 
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
-    """Raise what `writing` would raise, before long work begins; leave nothing."""
+    """Try whether `writing` could begin, before long work does; leave nothing.
+
+    Raises
+    ------
+    OSError
+        As `writing`.
+    """
     if not overwrite and Path(path).exists():
         raise FileExistsError(None, "exists, and is not overwritten", str(path))
     with contextlib.suppress(_CheckedError), writing(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from hashcomb import kernels
 from hashcomb.channels import channels_of
 from hashcomb.columns import Columns, as_frame, frame_like
 from hashcomb.comb import Comb, Representative
-from hashcomb.errors import DataError, FingerprintError, InsecureRandomWarning
+from hashcomb.errors import DataError, FingerprintError, InsecureRandomWarning, SpecError
 from hashcomb.keys import Key, Keystream
 from hashcomb.placing import CHUNK_VALUES, look_up, run_chunks
 from hashcomb.spec import Categorical, Spec
@@ -74,6 +75,8 @@ class HashComb:
     def __init__(
         self, spec: Spec, key: Key, *, dataset: str = "", round: int = 0, n_threads: int | None = None
     ) -> None:
+        if n_threads is not None and (isinstance(n_threads, bool) or operator.index(n_threads) < 1):
+            raise SpecError("must be at least 1, or None for as many as pay", path="n_threads")
         self.spec = spec
         self._arguments = (spec, key, dataset, round, n_threads)
         self._comb = Comb(spec)
@@ -114,7 +117,8 @@ class HashComb:
         seed : int, optional
             Makes a channel's randomness repeatable, for tests; such a run carries no privacy.
         out : ndarray, optional
-            Array to fill, for arrays only: C order, of the tokens' shape and type. After an error it is 0.
+            Array to fill, for arrays and mappings only: C order, of the tokens' shape and type. After an error
+            it is 0.
 
         Returns
         -------
@@ -131,6 +135,12 @@ class HashComb:
         -----
         InsecureRandomWarning
             If there is a channel and a seed.
+
+        Notes
+        -----
+        Privacy: without a channel, tokens have no differential privacy and show which rows share a leaf; with
+        one, each report has the channel's exact epsilon against neighbors that are any two values, and every
+        call costs it again (`hashcomb.PrivacyReport`). The index of a pandas frame stays on the tokens as it is.
         """
         return self._encode(table, self._stream(seed), 0, out)
 
@@ -153,6 +163,10 @@ class HashComb:
         ------
         DataError
             As `encode`; rows are counted over all batches.
+
+        Notes
+        -----
+        Privacy: as `encode`; no randomness is used twice.
         """
         stream, row = self._stream(seed), 0
         for table in tables:
@@ -173,18 +187,16 @@ class HashComb:
         return Keystream(hashlib.sha256(f"hashcomb seed {seed}".encode()).digest())
 
     def _encode(self, table: Any, stream: Keystream | None, first_row: int, out: Array | None) -> Any:
-        columns = Columns(table, self.spec)
         frame = as_frame(table)
-        tokens = self._output(columns.n_rows, out if frame is None else None)
-
-        def work(start: int, stop: int) -> None:
-            self._encode_rows(columns, stream, first_row, start, stop, tokens)
-
-        chunk = CHUNK_VALUES << (5 if self._by_leaf is not None else 0)
+        if out is not None:
+            self._check_output(out, frame)
         try:
-            run_chunks(work, columns.n_rows, len(self.spec.features), chunk, self._n_threads)
+            columns = Columns(table, self.spec, first_row)
+            tokens = self._output(columns.n_rows, out)
+            self._encode_all(columns, stream, first_row, tokens)
         except BaseException:
-            tokens[...] = 0  # nothing half encoded stays in the caller's array
+            if out is not None:
+                out[...] = 0  # nothing half encoded stays in the caller's array
             raise
         if frame is None:
             return stamp(tokens, self.header)
@@ -192,13 +204,27 @@ class HashComb:
         named = {name: np.ascontiguousarray(flat[:, j]) for j, name in enumerate(self.header.columns)}
         return frame_like(table, named, self.header.to_json())
 
+    def _encode_all(self, columns: Columns, stream: Keystream | None, first_row: int, tokens: Array) -> None:
+        def work(start: int, stop: int) -> None:
+            self._encode_rows(columns, stream, first_row, start, stop, tokens)
+
+        chunk = CHUNK_VALUES << (5 if self._by_leaf is not None else 0)
+        run_chunks(work, columns.n_rows, len(self.spec.features), chunk, self._n_threads)
+
     def _output(self, n_rows: int, out: Array | None) -> Array:
         shape = self._output_shape(n_rows)
         if out is None:
             return np.empty(shape, dtype=self._book.dtype)
-        if out.shape != shape or out.dtype != self._book.dtype or not out.flags.c_contiguous:
-            raise DataError(f"out must be a C-ordered array of {self._book.dtype} and shape {shape}")
+        if out.shape != shape:
+            raise DataError(f"out must have shape {shape}")
         return out.view(np.ndarray)
+
+    def _check_output(self, out: Any, frame: Any) -> None:
+        if frame is not None:
+            raise DataError("out is for arrays; a data frame gives a data frame")
+        wanted = isinstance(out, np.ndarray) and out.dtype == self._book.dtype
+        if not wanted or not out.flags.c_contiguous or not out.flags.writeable:
+            raise DataError(f"out must be a writeable, C-ordered array of {self._book.dtype}")
 
     def _encode_rows(
         self, columns: Columns, stream: Keystream | None, first_row: int, start: int, stop: int, tokens: Array
@@ -263,7 +289,7 @@ class HashComb:
         nodes = self._book.nodes(np.ascontiguousarray(array[..., -1] if array.ndim == 3 else array))
         if array.ndim == 3:
             self._check_paths(array, nodes)
-        decoded = self._represent(nodes, representative)
+        decoded = self._represent(nodes, representative, self.spec.levels[-1])
         if as_frame(tokens) is None:
             return decoded if isinstance(decoded, np.ndarray) else np.array(decoded, dtype=object).T
         rows = list(decoded.T) if isinstance(decoded, np.ndarray) else decoded
@@ -326,8 +352,40 @@ class HashComb:
                 hint="the tokens were edited or mixed; encode the row again",
             )
 
-    def _represent(self, nodes: NDArray[np.int32], kind: Representative | None) -> Array | list[Any]:
-        level = self.spec.levels[-1]
+    def represent(self, leaves: NDArray[np.int32], representative: Representative | None = None) -> Array:
+        """Return what stands for leaves, as `decode` does for their tokens.
+
+        Parameters
+        ----------
+        leaves : ndarray of int32, shape (n_rows, n_features)
+            Leaves, as from `hashcomb.place`; ``2**depth`` where a value is missing.
+        representative : {"center", "mean", "rank"}, optional
+            As for `decode`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_features)
+            As from `decode`.
+
+        Raises
+        ------
+        DataError
+            If there are no such leaves.
+        SpecError
+            If means are asked for and the Spec has none.
+        """
+        shape = (len(leaves), len(self.spec.features))
+        if (
+            leaves.shape != shape
+            or leaves.dtype != np.int32
+            or (leaves < 0).any()
+            or (leaves > 1 << self.spec.depth).any()
+        ):
+            raise DataError(f"leaves are int32 from 0 to {1 << self.spec.depth}, here of shape {shape}")
+        values = self._represent(np.ascontiguousarray(leaves), representative, self.spec.depth)
+        return values if isinstance(values, np.ndarray) else np.array(values, dtype=object).T
+
+    def _represent(self, nodes: NDArray[np.int32], kind: Representative | None, level: int) -> Array | list[Any]:
         kind = kind or ("mean" if self._has_means and level == self.spec.depth else "center")
         table = self._comb.representatives(kind, level)
         values = np.empty(nodes.shape, dtype=np.float64)
@@ -335,18 +393,18 @@ class HashComb:
         kernels.choose(nodes.size).lookup(nodes.reshape(-1), first, table.reshape(-1), values.reshape(-1))
         if kind == "rank" or not any(isinstance(f, Categorical) for f in self.spec.features):
             return values
-        return [self._categories(j, column) for j, column in enumerate(values.T)]
+        return [self._categories(j, column, level) for j, column in enumerate(values.T)]
 
     @property
     def _has_means(self) -> bool:
         numeric = [f for f in self.spec.features if not isinstance(f, Categorical)]
         return bool(numeric) and all(f.means is not None for f in numeric)
 
-    def _categories(self, index: int, codes: Array) -> Any:
+    def _categories(self, index: int, codes: Array, level: int) -> Any:
         feature = self.spec.features[index]
         if not isinstance(feature, Categorical):
             return codes
-        if self.spec.levels[-1] < self.spec.depth:
+        if level < self.spec.depth:
             raise DataError(
                 "a node of several categories stands for none of them",
                 column=feature.name,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -38,6 +40,8 @@ class Columns:
         Columns with names are found by them, in any order; those of an array by position.
     spec : Spec
         Which columns there must be.
+    first_row : int, optional
+        Number of the first row, for errors.
 
     Raises
     ------
@@ -45,7 +49,7 @@ class Columns:
         If columns are missing, too many or not numbers, there are no rows, or a category is unknown.
     """
 
-    def __init__(self, table: Any, spec: Spec) -> None:
+    def __init__(self, table: Any, spec: Spec, first_row: int = 0) -> None:
         columns = read_columns(table, spec.names)
         self._matrix: Values | None = None
         self._columns: list[Values] = []
@@ -53,7 +57,7 @@ class Columns:
             self._matrix = columns
         else:
             listed = columns.T if isinstance(columns, np.ndarray) else columns
-            self._columns = [_numbers_or_codes(values, spec, j) for j, values in enumerate(listed)]
+            self._columns = [_numbers_or_codes(values, spec, j, first_row) for j, values in enumerate(listed)]
         self.n_rows = len(self._matrix) if self._matrix is not None else len(self._columns[0])
         if self.n_rows == 0:
             raise DataError("there are no rows", hint="pass at least one row")
@@ -69,12 +73,14 @@ class Columns:
 
 # ---------------------------------------------------------------------- tables
 def as_frame(table: Any) -> Any:
-    """Return a narwhals frame over an eager data frame, or None if `table` is no data frame.
+    """Return a narwhals frame over an eager data frame, or None if `table` is none.
+
+    A frame whose columns have numbers for names counts as an array, as in scikit-learn.
 
     Raises
     ------
     DataError
-        If the frame is lazy, or has two columns of one name.
+        If the frame is lazy, has two columns of one name, or names only some columns by text.
     """
     if isinstance(table, np.ndarray | list | tuple | Mapping):
         return None
@@ -84,7 +90,17 @@ def as_frame(table: Any) -> Any:
         raise DataError(f"the data frame cannot be read: {type(error).__name__}") from None
     if isinstance(frame, nw.LazyFrame):
         raise DataError("the data frame is lazy", hint="collect it first")
-    return frame if isinstance(frame, nw.DataFrame) else None
+    if not isinstance(frame, nw.DataFrame):
+        return None
+    return frame if _are_text(frame.columns) else None
+
+
+def _are_text(names: Sequence[Any]) -> bool:
+    """Return whether names are text, or False if none is."""
+    texts = [isinstance(name, str) for name in names]
+    if any(texts) and not all(texts):
+        raise DataError("some columns have text for names and some have not", hint="name all columns by text")
+    return all(texts)
 
 
 def column_names(table: Any, n_columns: int) -> list[str]:
@@ -115,6 +131,8 @@ def read_columns(table: Any, names: Sequence[str] | None) -> Values | list[Any]:
         _check_names(frame.columns, names)
         return [frame[name] for name in (frame.columns if names is None else names)]
     if isinstance(table, Mapping):
+        if not _are_text(list(table)):
+            raise DataError("the names of columns must be text")
         _check_names(list(table), names)
         return _same_length([_column(table[name]) for name in (table if names is None else names)])
     array = _array(table)
@@ -138,10 +156,10 @@ def _check_names(found: Sequence[str], names: Sequence[str] | None) -> None:
 
 
 def _column(values: Any) -> Values:
-    array = np.asarray(values)
+    array = _numbers_or_objects(values)
     if array.ndim != 1:
         raise DataError(f"a column has one dimension, this has {array.ndim}")
-    return array.astype(object) if array.dtype.kind not in "fiub" else array
+    return array
 
 
 def _same_length(columns: list[Values]) -> list[Any]:
@@ -153,27 +171,38 @@ def _same_length(columns: list[Values]) -> list[Any]:
 def _array(table: Any) -> Values:
     if hasattr(table, "tocsr"):
         raise DataError("a sparse matrix cannot be encoded", hint="make it dense with .toarray()")
-    if isinstance(table, np.ma.MaskedArray):
-        table = np.ma.filled(table.astype(np.float64), np.nan)
-    try:
-        array = np.asarray(table)
-    except ValueError:
-        raise DataError("the rows have different lengths") from None
+    array = _numbers_or_objects(table)
     if array.ndim != 2:
-        hint = "use reshape(-1, 1) for one column or reshape(1, -1) for one row" if array.ndim == 1 else ""
+        hint = "Reshape your data: .reshape(-1, 1) for one column, .reshape(1, -1) for one row"
         raise DataError(f"a table has two dimensions, this has {array.ndim}", hint=hint)
-    if array.dtype.kind in "US":
-        array = array.astype(object)  # text, to be refused or coded column by column
-    if array.dtype.kind not in "Ofiub":
-        raise DataError(f"values of type {array.dtype} cannot be encoded", hint="convert them to numbers")
     return array
 
 
+def _numbers_or_objects(values: Any) -> Values:
+    """Return array_like as an array of numbers or of objects; masked values are missing ones."""
+    if isinstance(values, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in values):
+        values = np.ma.array(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise DataError("the rows have different lengths") from None
+    if array.dtype.kind in "US":
+        # From the values themselves: NumPy has made text of the numbers and the missing values beside text.
+        array = np.array(values, dtype=object)
+    if array.dtype.kind not in "Ofiub":
+        raise DataError(f"values of type {array.dtype} cannot be encoded", hint="convert them to numbers")
+    if not np.ma.is_masked(values):
+        return array
+    filled = array.astype(object if array.dtype.kind == "O" else np.float64)
+    filled[np.ma.getmaskarray(values)] = np.nan
+    return filled
+
+
 # ---------------------------------------------------------------------- values
-def _numbers_or_codes(values: Any, spec: Spec, index: int) -> Values:
+def _numbers_or_codes(values: Any, spec: Spec, index: int, first_row: int) -> Values:
     feature = spec.features[index]
     if not isinstance(feature, Categorical):
-        return numbers_of(values, feature.name)
+        return numbers_of(values, feature.name, first_row)
     items, missing = category_items(values)
     position = {category: place for place, category in enumerate(feature.categories)}
     codes = np.array([position.get(item, -1) if _hashable(item) else -1 for item in items], dtype=np.float64)
@@ -183,14 +212,14 @@ def _numbers_or_codes(values: Any, spec: Spec, index: int) -> Values:
         raise DataError(
             "a category that is not in the Spec",
             column=feature.name,
-            row=int(unknown.argmax()),
+            row=first_row + int(unknown.argmax()),
             hint="add it to the Spec, or set unknown='token'",
         )
     codes[unknown] = len(position)
     return codes
 
 
-def numbers_of(values: Any, name: str) -> Values:
+def numbers_of(values: Any, name: str, first_row: int = 0) -> Values:
     """Return one column as float32 or float64, shape (n_rows,), missing values as NaN.
 
     Parameters
@@ -199,34 +228,32 @@ def numbers_of(values: Any, name: str) -> Values:
         The column.
     name : str
         Its name, for the error.
+    first_row : int, optional
+        Number of the first row, for the error.
 
     Raises
     ------
     DataError
         If a value is no number; the message names column and row, never the value.
     """
-    if isinstance(values, nw.Series):
-        if values.dtype.is_numeric() or values.dtype == nw.Boolean:
-            array = values.cast(nw.Float64).to_numpy() if values.dtype != nw.Float32 else values.to_numpy()
-            return np.asarray(array, dtype=np.float32 if values.dtype == nw.Float32 else np.float64)
-        if values.dtype.is_temporal():
-            raise DataError("dates and times are no numbers", column=name, hint="subtract a stated origin")
-    elif values.dtype.kind in "fiub":
-        return np.asarray(values, dtype=values.dtype if values.dtype in (np.float32, np.float64) else np.float64)
+    if isinstance(values, nw.Series) and values.dtype.is_temporal():
+        raise DataError("dates and times are no numbers", column=name, hint="subtract a stated origin")
+    numeric = not isinstance(values, nw.Series) or values.dtype.is_numeric()
+    array = values.to_numpy() if isinstance(values, nw.Series) and numeric else values
+    if numeric and array.dtype.kind in "fiub":
+        return np.asarray(array, dtype=array.dtype if array.dtype in (np.float32, np.float64) else np.float64)
     items, missing = category_items(values)
     numbers = np.full(len(items), np.nan)
     for row, item in enumerate(items):
         if not missing[row]:
-            numbers[row] = _number(item, name, row)
+            numbers[row] = _number(item, name, first_row + row)
     return numbers
 
 
 def _number(item: Any, name: str, row: int) -> float:
-    if isinstance(item, Real):
-        try:
+    if isinstance(item, Real | Decimal):
+        with contextlib.suppress(OverflowError, ValueError):
             return float(item)
-        except OverflowError:
-            pass
     raise DataError(
         "is no number",
         column=name,
@@ -242,12 +269,15 @@ def category_items(values: Any) -> tuple[list[Any], NDArray[np.bool_]]:
         items = values.to_list()
     else:
         items, missing = values.tolist(), np.zeros(len(values), dtype=bool)
+    items = [item.item() if isinstance(item, np.generic) else item for item in items]
     # None, NaN and pandas' NA, which may hide in columns of objects.
     missing |= np.array([item is None or _is_nan(item) for item in items], dtype=bool)
     return items, missing
 
 
 def _is_nan(item: Any) -> bool:
+    if isinstance(item, Decimal):
+        return item.is_nan()
     return (isinstance(item, float) and item != item) or type(item).__name__ in ("NAType", "NaTType")
 
 
@@ -274,10 +304,10 @@ def frame_like(table: Any, columns: dict[str, Values], metadata: str = "") -> An
     data frame
         A native one.
     """
-    source = nw.from_native(table, eager_only=True)
+    source = nw.from_native(table, eager_only=True, pass_through=False)
     native = nw.to_native(nw.from_dict(columns, backend=source.implementation))
     if source.implementation.is_pandas_like():
-        native.index = table.index
+        native.index = nw.to_native(source).index
         if metadata:
             native.attrs["hashcomb"] = metadata
     elif metadata and source.implementation.is_pyarrow():

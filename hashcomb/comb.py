@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hashcomb import kernels
-from hashcomb.errors import SpecError
+from hashcomb.errors import DataError, SpecError
 from hashcomb.order import from_keys, to_keys
 from hashcomb.spec import Categorical, Feature, Quantile, Spec, Uniform
 
@@ -54,7 +54,7 @@ class Comb:
         ranges = [_range(feature, spec) for feature in spec.features]
         # Two arrays of their own: a view with strides would cost the kernels their vectors.
         lo, hi = np.array([lo for lo, _ in ranges]), np.array([hi for _, hi in ranges])
-        self._lo, self._hi = lo, hi
+        self.lo, self.hi = lo, hi
         strict = spec.outside == "error"
         self._ok_lo = lo if strict else np.full_like(lo, -np.inf)
         self._ok_hi = hi if strict else np.full_like(hi, np.inf)
@@ -94,7 +94,16 @@ class Comb:
         ndarray of int32, shape (n_features,)
             How many values were missing or, with ``outside="error"``, outside the range. Their entries in
             `out` are those of missing values and of the nearest leaf.
+
+        Raises
+        ------
+        DataError
+            If the arrays have other shapes or orders.
         """
+        if values.ndim != 2 or values.shape[1] != len(self.first) or out.shape != values.shape:
+            raise DataError(f"values and out must have shape (n_rows, {len(self.first)})")
+        if not (values.flags.c_contiguous and out.flags.c_contiguous and out.flags.writeable):
+            raise DataError("values and out must be in C order, and out writeable")
         bad = np.zeros(len(self.first), dtype=np.int32)
         kernel = kernels.choose(values.size)
         common = (values.reshape(-1), self._ok_lo, self._ok_hi, self.last)
@@ -105,7 +114,18 @@ class Comb:
         return bad
 
     def leaves(self, values: NDArray[Any], out: NDArray[np.int32] | None = None) -> NDArray[np.int32]:
-        """Return the leaf of every value, shape (n_rows, n_features); NaN gets leaf ``2**depth``."""
+        """Return the leaf of every value.
+
+        Parameters
+        ----------
+        values, out
+            As for `lookup`; `out` of int32 is made where there is none.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_rows, n_features)
+            NaN has leaf ``2**depth``.
+        """
         out = np.empty(values.shape, dtype=np.int32) if out is None else out
         self.lookup(values, self.leaf_numbers, out)
         return out
@@ -118,12 +138,12 @@ class Comb:
     @cached_property
     def _formula(self) -> tuple[Floats, Floats, Floats]:
         scale = [_scale(feature, self.spec.n_leaves) for feature in self.spec.features]
-        return self._lo, np.array(scale), np.full(len(scale), self.spec.n_leaves - 1.0)
+        return self.lo, np.array(scale), np.full(len(scale), self.spec.n_leaves - 1.0)
 
     @cached_property
     def _search(self) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
         # Clipping lifts every value to lo at least, and so above the edges that are there.
-        edges = np.where(self.edges == self._lo[:, None], -np.inf, self.edges)
+        edges = np.where(self.edges == self.lo[:, None], -np.inf, self.edges)
         distinct, leaf_at = _merge_equal(edges)
         return leaf_at, _guide(distinct)
 
@@ -134,9 +154,26 @@ class Comb:
         return np.stack([_edges(feature, self.spec.n_leaves) for feature in self.spec.features])
 
     def bounds(self, level: int | None = None) -> Floats:
-        """Return the ends of all nodes of a level, shape (n_features, 2**level + 1); leaves by default."""
-        ends = np.column_stack([self._lo, self.edges, self._hi])
-        return ends[:, :: 1 << (self.spec.depth - (level or self.spec.depth))]
+        """Return the ends of all nodes of a level.
+
+        Parameters
+        ----------
+        level : int, optional
+            1 to the depth; the leaves by default.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_features, 2**level + 1)
+        """
+        ends = np.column_stack([self.lo, self.edges, self.hi])
+        return ends[:, :: 1 << (self.spec.depth - self._level(level))]
+
+    def _level(self, level: int | None) -> int:
+        if level is None:
+            return self.spec.depth
+        if not 1 <= level <= self.spec.depth:
+            raise SpecError(f"the level must be from 1 to {self.spec.depth}")
+        return level
 
     def representatives(self, kind: Representative = "center", level: int | None = None) -> Floats:
         """Return the value that stands for each node.
@@ -157,9 +194,12 @@ class Comb:
         Raises
         ------
         SpecError
-            If means are asked for and the Spec has none, or has them for leaves only.
+            If there is no such kind or level; if means are asked for and the Spec has none, or has them for
+            leaves only.
         """
-        level = level or self.spec.depth
+        if kind not in ("center", "mean", "rank"):
+            raise SpecError("a representative is 'center', 'mean' or 'rank'")
+        level = self._level(level)
         rows = [self._row(index, kind, level) for index in range(len(self.first))]
         return np.column_stack([np.stack(rows), np.full(len(rows), np.nan)])
 
@@ -281,14 +321,21 @@ def quantile_edges(values: ArrayLike, n_leaves: int) -> Floats:
     values : array_like of float, shape (n_values,)
         At least one value, all finite.
     n_leaves : int
-        Number of leaves, a power of two.
+        Number of leaves, at least 1.
 
     Returns
     -------
     ndarray of float64, shape (n_leaves - 1,)
         Non-decreasing; values of the data.
+
+    Raises
+    ------
+    DataError
+        If there are no values, or some are not finite.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64) + 0.0)
+    if ordered.ndim != 1 or not len(ordered) or not np.isfinite(ordered).all():
+        raise DataError("quantiles need one dimension of at least one value, all finite")
     starts = np.empty(0)
     while True:
         rest = ordered[~np.isin(ordered, starts)]

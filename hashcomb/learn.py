@@ -147,6 +147,11 @@ def _with_means(feature: Feature, numbers: NDArray[np.float64], depth: int) -> F
     leaves = comb.leaves(numbers.reshape(-1, 1))[:, 0]
     centers = comb.representatives("center")[0, :-1]
     counts = np.bincount(leaves, minlength=len(centers))
-    sums = np.bincount(leaves, weights=numbers, minlength=len(centers))
-    mean = np.divide(sums, counts, out=centers.copy(), where=counts > 0)  # an empty leaf keeps its center
-    return replace(feature, means=tuple(mean))
+    # Parts of the mean's distance from the center: no sum overflows, and an empty leaf keeps its center.
+    parts = (numbers - centers[leaves]) / counts[leaves]
+    mean = centers + np.bincount(leaves, weights=parts, minlength=len(centers))
+    least, most = np.full(len(centers), np.inf), np.full(len(centers), -np.inf)
+    np.minimum.at(least, leaves, numbers)
+    np.maximum.at(most, leaves, numbers)
+    inside = np.clip(mean, least, most)  # rounding must not take a mean out of its leaf
+    return replace(feature, means=tuple(np.where(counts > 0, inside, centers)))

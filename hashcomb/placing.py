@@ -80,21 +80,17 @@ def look_up(comb: Comb, values: Array, entries: Array, out: Array, first_row: in
     bad = comb.lookup(values, entries, out)
     if not bad.any() or (comb.spec.missing == "token" and comb.spec.outside == "clip"):
         return
-    missing = np.isnan(values)
-    if comb.spec.missing == "error" and missing.any():
-        hint = "fill it, or make a Spec with missing='token'"
-        raise _where(missing, comb.spec, first_row, "a missing value (NaN)", hint)
-    if comb.spec.outside == "error":
-        low, high = comb.bounds()[:, 0], comb.bounds()[:, -1]
-        outside = (values < low) | (values > high)
-        if outside.any():
-            hint = "correct the row, or make a Spec with outside='clip'"
-            raise _where(outside, comb.spec, first_row, "a value outside the agreed range", hint)
-
-
-def _where(wrong: NDArray[np.bool_], spec: Spec, first_row: int, problem: str, hint: str) -> DataError:
-    row, column = np.argwhere(wrong)[0]
-    return DataError(problem, column=spec.names[column], row=first_row + int(row), hint=hint)
+    missing = np.isnan(values) & (comb.spec.missing == "error")
+    outside = ((values < comb.lo) | (values > comb.hi)) & (comb.spec.outside == "error")
+    if not (missing | outside).any():
+        return
+    row, column = np.argwhere(missing | outside)[0]
+    problem, hint = (
+        ("a missing value (NaN)", "fill it, or make a Spec with missing='token'")
+        if missing[row, column]
+        else ("a value outside the agreed range", "correct the row, or make a Spec with outside='clip'")
+    )
+    raise DataError(problem, column=comb.spec.names[column], row=first_row + int(row), hint=hint)
 
 
 def run_chunks(

@@ -9,7 +9,7 @@ from typing import Any
 
 from hashcomb.errors import SpecError
 
-__all__ = ("category_tuple", "number", "number_tuple", "parameter")
+__all__ = ("category_tuple", "is_utf8", "number", "number_tuple", "parameter")
 
 
 def number(value: Any, path: str) -> float:
@@ -42,7 +42,7 @@ def category_tuple(values: Any) -> tuple[str | int, ...]:
     """Return a tuple of distinct categories, all text or all whole numbers below 2**53; raise `SpecError` otherwise."""
     items = [item.item() if hasattr(item, "item") else item for item in _items(values, "categories")]
     whole = all(isinstance(c, int) and not isinstance(c, bool) and abs(c) < 1 << 53 for c in items)
-    if not whole and not all(isinstance(c, str) and _is_utf8(c) for c in items):
+    if not whole and not all(isinstance(c, str) and is_utf8(c) for c in items):
         raise SpecError("must be all text or all whole numbers below 2**53", path="categories")
     if len(set(items)) != len(items):
         raise SpecError("a category occurs twice", path="categories")
@@ -55,5 +55,6 @@ def _items(values: Any, path: str) -> list[Any]:
     return list(values)
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Return whether text can be written as UTF-8: not with half of a surrogate pair."""
     return text.encode("utf-8", "replace").decode() == text

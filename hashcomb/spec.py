@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import msgspec
 import tomli_w
@@ -121,7 +121,23 @@ class ChannelSpec(_Struct, frozen=True):
     params: dict[str, bool | float | str | tuple[float, ...]] = {}
 
     def __post_init__(self) -> None:
-        _force(self, "params", {key: parameter(value, f"params.{key}") for key, value in self.params.items()})
+        params = {key: parameter(value, f"params.{key}") for key, value in self.params.items()}
+        _force(self, "params", _FrozenDict(params))
+
+    def __hash__(self) -> int:
+        return hash((self.kind, tuple(sorted(self.params.items(), key=lambda item: item[0]))))
+
+
+class _FrozenDict(dict[str, Any]):
+    """A dictionary that stays as it is, as a frozen Spec must."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("the parameters of a channel cannot be changed; make a new ChannelSpec")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)  # copies and pickles are frozen again by the ChannelSpec they belong to
 
 
 class Spec(_Struct, frozen=True):
@@ -272,7 +288,7 @@ def _force_numbers(feature: Any, single: tuple[str, ...], many: tuple[str, ...])
 
 # ---------------------------------------------------------------------- validation
 def _check_version(version: Any) -> None:
-    if version != VERSION or isinstance(version, bool):
+    if type(version) is not int or version != VERSION:
         raise SpecVersionError(
             "was written in another version of the format",
             path="version",
@@ -310,7 +326,7 @@ def _integer(value: Any, low: int, high: int, path: str) -> None:
 
 
 def _choice(value: Any, allowed: tuple[Any, ...], path: str) -> None:
-    if value not in allowed or isinstance(value, bool):
+    if type(value) is not type(allowed[0]) or value not in allowed:
         raise SpecError(f"must be one of {', '.join(map(repr, allowed))}", path=path)
 
 

@@ -19,8 +19,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from hashcomb import kernels
-from hashcomb.errors import DataError, FileFormatError, SpecError, WeakPrivacyWarning
+from hashcomb.errors import DataError, FileFormatError, KeyMaterialError, SpecError, WeakPrivacyWarning
 from hashcomb.keys import Key
+from hashcomb.scalars import is_utf8
 from hashcomb.spec import ChannelSpec, Spec, TokenKind
 
 __all__ = ("Codebook", "TokenArray", "TokenHeader", "stamp")
@@ -176,7 +177,10 @@ class Codebook:
     Raises
     ------
     SpecError
-        If two nodes of a feature and level have one token (a question of luck with 32 bits).
+        If two nodes of a feature and level have one token (a question of luck with 32 bits), or a salt is
+        none.
+    KeyMaterialError
+        If `key` is no Key.
 
     Warns
     -----
@@ -190,6 +194,7 @@ class Codebook:
 
     def __init__(self, spec: Spec, key: Key, *, dataset: str = "", round: int = 0) -> None:
         _warn(spec)
+        number = _check_salts(key, dataset, round)
         self.spec = spec
         self.header = TokenHeader(
             fingerprint=spec.fingerprint,
@@ -199,11 +204,11 @@ class Codebook:
             depth=spec.depth,
             token_bits=spec.token_bits,
             dataset=dataset,
-            round=round,
+            round=number,
             channel=spec.channel,
         )
         self._keys = [
-            key.derive("token", fingerprint=spec.fingerprint, feature=j, dataset=dataset, round=round)
+            key.derive("token", fingerprint=spec.fingerprint, feature=j, dataset=dataset, round=number)
             for j in range(len(spec.features))
         ]
         self._sizes = [(1 << level) + 1 for level in spec.levels]
@@ -364,6 +369,17 @@ def _probe(tokens: NDArray[Any], n_home: int) -> tuple[NDArray[np.int64], NDArra
     rank = np.arange(len(tokens))
     # A token goes to its home, or right behind the one before it: slot[i] = max(home[i], slot[i-1] + 1).
     return order, np.maximum.accumulate(home[order] - rank) + rank
+
+
+def _check_salts(key: Any, dataset: Any, round: Any) -> int:
+    """Return the round as a plain number; raise if a salt or the Key is none."""
+    if not isinstance(key, Key):
+        raise KeyMaterialError("a hashcomb.Key is needed", hint="make one with Key.create() or Key.load()")
+    if isinstance(round, bool) or not isinstance(round, int | np.integer) or not 0 <= round < 1 << 63:
+        raise SpecError("must be a whole number of at least 0", path="round")
+    if not isinstance(dataset, str) or not is_utf8(dataset):
+        raise SpecError("must be text", path="dataset")
+    return int(round)
 
 
 def _warn(spec: Spec) -> None:

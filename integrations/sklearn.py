@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from hashcomb import Categorical, Channel, Comb, HashComb, Key, Spec, learn_spec, place
+from hashcomb.columns import as_frame, category_items, column_names, numbers_of, read_columns
 from hashcomb.errors import DataError, SpecError
 
 __all__ = ("HashCombEncoder",)
@@ -33,7 +34,8 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tokens then mean nothing outside the process.
     output : {"tokens", "rank", "mean", "onehot"}
         uint64 (or uint32) tokens; ``leaf / (2**depth - 1)``; the mean of the leaf; or a sparse matrix with a
-        column for every token, in the order of tokens, which tells nothing of the order of values.
+        column for every token, in the order of tokens, which tells nothing of the order of values. Ranks and
+        means do not go with a channel: they are those of the true leaves.
     depth : int
         Levels of the comb.
     edges : {"quantile", "uniform"}
@@ -159,6 +161,9 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise SpecError("must be 'tokens', 'rank', 'mean' or 'onehot'", path="output")
         X = self._validate(X, reset=True)
         self.spec_ = self._learn(X) if self.spec is None else self.spec
+        if self.spec_.channel is not None and self.output in ("rank", "mean"):
+            problem = "ranks and means are those of the true leaves, which a channel is there to hide"
+            raise SpecError(problem, path="output", hint="use tokens or onehot, or leave the channel out")
         self.key_ = self.key if self.key is not None else _process_key(os.getpid())
         self._codec = HashComb(self.spec_, self.key_, dataset=self.dataset, round=self.round)
         if self.output in ("rank", "mean"):
@@ -186,24 +191,48 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _validate(self, X: Any, *, reset: bool) -> Any:
-        """Check `X` as scikit-learn does; leave data frames with categories to the codec."""
-        if self._has_categories():
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            return X
+        """Check `X` as scikit-learn does, and give it the order of the Spec; with categories, column by column."""
+        _refuse_dates(X)
+        mixed = self._has_categories()
         dtype = (np.float64, np.float32)
-        X = validate_data(self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
+        rules = {"skip_check_array": True} if mixed else {"dtype": dtype, "order": "C", "ensure_all_finite": False}
+        refused = None
+        try:
+            checked = validate_data(self, X, reset=reset, **rules)
+        except ValueError as error:
+            refused = str(error)
+        if refused is not None:  # out here, where the error that shows values is no longer the context
+            raise _without_values(refused, X)
         names = self._names()
-        if np.isinf(X).any():
-            row, column = np.argwhere(np.isinf(X))[0]
-            raise DataError("an infinity (inf)", column=names[column], row=int(row), hint="replace or drop it")
+        if mixed:
+            return self._columns(X, names)
+        _refuse_infinite(checked, names)
         if self.spec is None or not hasattr(self, "feature_names_in_"):
-            return X
-        return X[:, _order(names, self.spec.names)]
+            return checked
+        return checked[:, _order(names, self.spec.names)]
+
+    def _columns(self, X: Any, names: list[str]) -> dict[str, Any]:
+        """Return the columns by the names of the Spec: numbers, or objects where they are categories."""
+        read = read_columns(X, None)
+        found = list(read.T) if isinstance(read, np.ndarray) else read
+        wanted = names if self.spec is None else list(self.spec.names)
+        order = _order(names, wanted) if hasattr(self, "feature_names_in_") else range(len(wanted))
+        columns: dict[str, Any] = {}
+        for name, place_ in zip(wanted, order, strict=True):
+            if name in self._categories():
+                columns[name] = _objects(found[place_])
+            else:
+                columns[name] = numbers_of(found[place_], name)
+                _refuse_infinite(columns[name][:, None], [name])
+        return columns
+
+    def _categories(self) -> set[str]:
+        if self.spec is None:
+            return set(self.categorical)
+        return {feature.name for feature in self.spec.features if isinstance(feature, Categorical)}
 
     def _has_categories(self) -> bool:
-        if self.spec is None:
-            return len(self.categorical) > 0
-        return any(isinstance(feature, Categorical) for feature in self.spec.features)
+        return bool(self._categories())
 
     def _names(self) -> list[str]:
         names = getattr(self, "feature_names_in_", None)
@@ -234,14 +263,9 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _place(self, X: Any) -> Any:
         if self.output in ("rank", "mean"):
             return place(X, self.spec_, self._entries)
-        tokens = self._tokens(X)
-        return tokens if self.output == "tokens" else self._onehot(tokens)
-
-    def _tokens(self, X: Any) -> Any:
-        if not isinstance(X, np.ndarray) and self._has_categories():
-            X = _as_objects(X, self.spec_.names)
         tokens = self._codec.encode(X)
-        return tokens.reshape(len(tokens), -1)
+        tokens = tokens.reshape(len(tokens), -1)
+        return tokens if self.output == "tokens" else self._onehot(tokens)
 
     def _onehot(self, tokens: Any) -> csr_matrix:
         issued = self._codec.issued_tokens()
@@ -267,28 +291,42 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         DataError
-            If a token was not issued under this Spec, Key and salt.
+            If a token was not issued under this Spec, Key and salt, or `X` is nothing that `transform` gives.
         """
         check_is_fitted(self, "spec_")
-        if self.output == "onehot":
-            X = self._from_onehot(X)
-        X = np.asarray(X)
-        if self.output == "mean":
-            return X
-        if self.output == "rank":
-            return self._from_ranks(X)
+        if self.output in ("rank", "mean"):
+            return self._from_numbers(np.asarray(X))
+        X = self._from_onehot(X) if self.output == "onehot" else np.asarray(X)
         depth = (self.spec_.depth,) if self.spec_.tokens == "comb" else ()
         return self._codec.decode(np.ascontiguousarray(X).reshape(len(X), len(self.spec_.features), *depth))
 
     def _from_onehot(self, X: Any) -> Any:
-        known = np.concatenate(self._codec.issued_tokens())
-        columns = csr_matrix(X).sorted_indices().indices
+        issued = self._codec.issued_tokens()
+        known, block = np.concatenate(issued), np.repeat(np.arange(len(issued)), [len(part) for part in issued])
+        X = csr_matrix(X)
+        X.eliminate_zeros()
+        columns = X.sorted_indices().indices
+        each = np.tile(np.arange(len(issued)), X.shape[0])
+        if X.shape[1] != len(known) or len(columns) != len(each) or (block[columns] != each).any():
+            raise DataError("no one-hot rows of this encoder: each has one entry for every token column")
         return known[columns].reshape(X.shape[0], -1)
 
-    def _from_ranks(self, X: Any) -> Any:
-        centers = Comb(self.spec_).representatives("center")
-        leaves = np.where(np.isnan(X), self.spec_.n_leaves, np.rint(X * (self.spec_.n_leaves - 1))).astype(int)
-        return np.take_along_axis(centers, leaves.T, axis=1).T
+    def _from_numbers(self, X: Any) -> Any:
+        """Return what ranks or means stand for."""
+        if X.ndim != 2 or X.shape[1] != len(self.spec_.features) or X.dtype.kind not in "fiu":
+            raise DataError(f"a table of {len(self.spec_.features)} columns of numbers is needed")
+        leaves = np.rint(X * (self.spec_.n_leaves - 1)) if self.output == "rank" else np.where(np.isnan(X), X, 0.0)
+        if self.output == "mean" and not self._has_categories():
+            return X
+        if self.output == "mean":  # of a category, the mean is its position
+            coded = np.array([isinstance(feature, Categorical) for feature in self.spec_.features])
+            leaves[:, coded] = X[:, coded]
+        if not ((leaves >= 0) & (leaves < self.spec_.n_leaves) | np.isnan(leaves)).all():
+            raise DataError("there are numbers that this encoder does not give")
+        values = self._codec.represent(np.where(np.isnan(leaves), self.spec_.n_leaves, leaves).astype(np.int32))
+        if self.output == "mean":
+            values[:, ~coded] = X[:, ~coded]
+        return values
 
     # ------------------------------------------------------------------ what scikit-learn asks
     def get_feature_names_out(self, input_features: Any = None) -> Any:
@@ -352,6 +390,44 @@ def _order(found: list[str], wanted: Sequence[str]) -> list[int]:
     return [found.index(name) for name in wanted]
 
 
-def _as_objects(X: Any, names: Sequence[str]) -> Any:
-    """Take the columns of a data frame as one array of objects, so that tokens come back as an array."""
-    return np.stack([np.asarray(X[name], dtype=object) for name in names], axis=1)
+def _objects(values: Any) -> Any:
+    """Return categories as an array of objects, None where they are missing."""
+    items, missing = category_items(values)
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    array[missing] = None
+    return array
+
+
+def _refuse_infinite(X: Any, names: Sequence[str]) -> None:
+    if np.isinf(X).any():
+        row, column = np.argwhere(np.isinf(X))[0]
+        raise DataError("an infinity (inf)", column=names[column], row=int(row), hint="replace or drop it")
+
+
+def _refuse_dates(X: Any) -> None:
+    """Refuse what scikit-learn would count in nanoseconds or days."""
+    frame = as_frame(X)
+    if frame is not None:
+        for name in frame.columns:
+            if frame[name].dtype.is_temporal():
+                raise DataError("dates and times are no numbers", column=name, hint="subtract a stated origin")
+    elif getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise DataError("dates and times are no numbers", hint="subtract a stated origin")
+
+
+# Messages of scikit-learn that hold names and shapes, and no values.
+_WITHOUT_VALUES = ("X has ", "The feature names should match", "Found array with ", "Sparse data was passed")
+
+
+def _without_values(text: str, X: Any) -> DataError:
+    """Say what scikit-learn says, without the values that some of its messages show."""
+    if text.startswith(_WITHOUT_VALUES):
+        return DataError(text)
+    if text.startswith("Complex data not supported"):
+        return DataError("Complex data not supported")
+    read = read_columns(X, None)  # which refuses other shapes
+    names = column_names(X, len(read.T if isinstance(read, np.ndarray) else read))
+    for name, values in zip(names, read.T if isinstance(read, np.ndarray) else read, strict=True):
+        numbers_of(values, name)  # which names the place
+    return DataError("cannot be read as a table of numbers")

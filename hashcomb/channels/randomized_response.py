@@ -119,7 +119,8 @@ def _epsilon(keep: int, n_symbols: int) -> float:
     # The column with the fewest words has the largest ratio, 1 + T 2^32 / ((2^32 - T) c).
     fewest = _UNIT // n_symbols
     ratio = Fraction(keep * _UNIT, (_UNIT - keep) * fewest)
-    return math.inf if keep == _UNIT else math.log1p(ratio)
+    # Rounded up, past the error of log1p: a claim must not be below the truth in the last place either.
+    return math.nextafter(math.nextafter(math.log1p(ratio), math.inf), math.inf)
 
 
 def _threshold(epsilon: float, n_symbols: int) -> int:

@@ -7,11 +7,17 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from hashcomb.channels import Channel, channels_of
+from hashcomb.privacy.exact import pure_epsilon
 from hashcomb.spec import Spec
 
-__all__ = ("FeaturePrivacy", "PrivacyReport")
+__all__ = ("MAX_MATRIX", "FeaturePrivacy", "PrivacyReport")
+
+Floats = NDArray[np.float64]
+
+MAX_MATRIX = 1 << 10
 
 
 class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,14 +28,16 @@ class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
     name : str
         The feature.
     epsilon : float or None
-        Exact epsilon in nats; None where no epsilon holds.
-    bits : float
-        Bits that a token carries about the leaf, for a uniform leaf.
+        Exact epsilon of what is encoded, in nats (with more than `MAX_MATRIX` symbols and one level above the
+        leaf encoded, that of the leaf's report, which bounds it); None where no epsilon holds.
+    bits : float or None
+        Bits that a token carries about the leaf, for a uniform leaf; None where a channel has more than
+        `MAX_MATRIX` symbols.
     """
 
     name: str
     epsilon: float | None
-    bits: float
+    bits: float | None
 
 
 class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +96,9 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
         if rounds < 1:
             raise ValueError("rounds must be at least 1")
         channels = channels_of(spec)
-        features = tuple(_feature(spec, index, channels) for index in range(len(spec.features)))
+        chosen = channels or (None,) * len(spec.features)
+        known: _Known = {}
+        features = tuple(_feature(spec, index, channel, known) for index, channel in enumerate(chosen))
         record = _sum([feature.epsilon for feature in features])
         return cls(
             fingerprint=spec.fingerprint,
@@ -117,7 +127,7 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
             (f"epsilon after {self.rounds} round(s) of the same record", _show(self.total_epsilon)),
             (
                 "bits that a token carries about its leaf",
-                _span([f"{feature.bits:.2f}" for feature in self._by("bits")]),
+                _span([_bits(feature.bits) for feature in self._by("bits")]),
             ),
         ]
 
@@ -126,31 +136,46 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
 
         def place(feature: FeaturePrivacy) -> tuple[bool, float]:
             value = getattr(feature, figure)
-            return (True, 0.0) if value is None or math.isnan(value) else (False, value)
+            return (True, 0.0) if value is None else (False, value)
 
         return sorted(self.features, key=place)
 
 
-def _feature(spec: Spec, index: int, channels: tuple[Channel, ...] | None) -> FeaturePrivacy:
-    name, n_used = spec.names[index], spec.used_leaves[index]
-    if channels is None:
-        return FeaturePrivacy(name=name, epsilon=None, bits=math.log2(n_used + (spec.missing == "token")))
-    epsilon = channels[index].epsilon
-    return FeaturePrivacy(
-        name=name,
-        epsilon=epsilon if math.isfinite(epsilon) else None,
-        bits=_information(channels[index]),
-    )
+# Figures by number of symbols and of leaves in use: most features of a Spec share them.
+_Known = dict[tuple[int | None, int], tuple[float, float | None]]
 
 
-def _information(channel: Channel) -> float:
-    """Return the mutual information of symbol and report for a uniform symbol, in bits."""
+def _feature(spec: Spec, index: int, channel: Channel | None, known: _Known) -> FeaturePrivacy:
+    shift = spec.depth - spec.levels[-1]
+    n_nodes = ((spec.used_leaves[index] - 1) >> shift) + 1
+    if channel is None:
+        bits = math.log2(n_nodes + (spec.missing == "token"))
+        return FeaturePrivacy(name=spec.names[index], epsilon=None, bits=bits)
+    key = channel.n_symbols, spec.used_leaves[index]
+    if key not in known:
+        known[key] = _release(channel, spec.used_leaves[index], shift)
+    epsilon, information = known[key]
+    return FeaturePrivacy(name=spec.names[index], epsilon=epsilon if math.isfinite(epsilon) else None, bits=information)
+
+
+def _release(channel: Channel, n_used: int, shift: int) -> tuple[float, float | None]:
+    """Return epsilon and information of the node `shift` levels above the report."""
     n_symbols = channel.n_symbols or 0
-    if n_symbols > 1 << 12:
-        return math.nan  # the matrix would not fit; no figure is better than a wrong one
-    matrix = channel.matrix()
+    if n_symbols > MAX_MATRIX:
+        return channel.epsilon, None  # the matrix would be large; the report's own epsilon bounds that of its node
+    if shift == 0:
+        return channel.epsilon, _information(channel.matrix())
+    # Leaves that one node joins cannot be told apart by it; missing values have a node of their own.
+    nodes = np.where(np.arange(n_symbols) < n_used, np.arange(n_symbols) >> shift, -1)
+    _, node_of = np.unique(nodes, return_inverse=True)
+    matrix = channel.matrix() @ np.eye(node_of.max() + 1)[node_of]
+    return min(pure_epsilon(matrix), channel.epsilon), _information(matrix)
+
+
+def _information(matrix: Floats) -> float:
+    """Return the mutual information of symbol and report for a uniform symbol, in bits."""
     ratio = np.divide(matrix, matrix.mean(axis=0), out=np.ones_like(matrix), where=matrix > 0)
-    return float((matrix * np.log2(ratio)).sum() / n_symbols)
+    return float((matrix * np.log2(ratio)).sum() / len(matrix))
 
 
 def _sum(epsilons: list[float | None]) -> float | None:
@@ -159,6 +184,10 @@ def _sum(epsilons: list[float | None]) -> float | None:
 
 def _span(shown: list[str]) -> str:
     return shown[0] if shown[0] == shown[-1] else f"{shown[0]} to {shown[-1]}"
+
+
+def _bits(bits: float | None) -> str:
+    return "not computed" if bits is None else f"{bits:.2f}"
 
 
 def _show(epsilon: Any) -> str:

@@ -1,12 +1,14 @@
 """HashCombEncoder is a scikit-learn transformer like any other."""
 
 import pickle  # noqa: TID251 what joblib does with estimators
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse
 from sklearn.base import clone
@@ -18,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from hashcomb import HashComb, Key, RandomizedResponse, Spec, TokenArray, place
+from hashcomb import Categorical, HashComb, Key, RandomizedResponse, Spec, TokenArray, Uniform, place
 from hashcomb.errors import DataDependentSpecWarning, DataError, FingerprintError, SpecError
 from hashcomb.integrations.sklearn import HashCombEncoder
 
@@ -229,7 +231,14 @@ BAD: list[tuple[dict[str, Any], Any, type[Exception], str]] = [
     ({"missing": "token"}, [[0.0, 1.0], [np.inf, 2.0]], DataError, "x0"),
     ({"output": "leaves"}, [[0.0, 1.0], [1.0, 2.0]], SpecError, "output"),
     ({"depth": 21}, [[0.0, 1.0], [1.0, 2.0]], SpecError, "depth"),
-    ({}, [["SECRET", 1.0], ["b", 2.0]], ValueError, "could not convert"),
+    ({}, [["SECRET", 1.0], ["b", 2.0]], DataError, "column 'x0', row 0"),
+    ({}, pd.DataFrame({"a": [1.0], "b": ["SECRET"]}), DataError, "column 'b', row 0"),
+    ({}, pl.DataFrame({"a": [1.0], "b": ["SECRET"]}), DataError, "column 'b', row 0"),
+    ({}, pd.DataFrame({"a": pd.to_datetime(["2020-01-01", "2020-01-02"])}), DataError, "column 'a'"),
+    ({}, np.array([["2020-01-01"]], dtype="datetime64[s]"), DataError, "dates"),
+    ({"output": "rank", "channel": RandomizedResponse(1.0)}, [[0.0, 1.0], [1.0, 2.0]], SpecError, "channel"),
+    ({"output": "mean", "channel": RandomizedResponse(1.0)}, [[0.0, 1.0], [1.0, 2.0]], SpecError, "channel"),
+    ({"categorical": ["c"]}, pd.DataFrame({"a": [1.0, np.inf], "c": ["x", "y"]}), DataError, "column 'a', row 1"),
 ]
 
 
@@ -248,3 +257,48 @@ def test_bad_columns_of_an_agreed_spec(learn: Learn, iris: Any, key: Key) -> Non
         encoder.fit(X.rename(columns={"petal width (cm)": "width"}))
     with pytest.raises(DataError, match="not in the Spec"):
         encoder.fit(X.assign(extra=1.0))
+
+
+MIXED = pd.DataFrame({"grp": [1, 2, 1, 3], "a": [0.1, 0.5, 0.9, 0.3]})
+
+
+def test_columns_of_a_spec_with_categories_are_found_by_name(key: Key) -> None:
+    """As for numbers alone: in any order, from frames and arrays, and other columns are refused."""
+    spec = Spec(features=(Uniform(name="a", lo=0.0, hi=1.0), Categorical(name="grp", categories=(1, 2, 3))), depth=3)
+    encoder = HashCombEncoder(spec, key).fit(MIXED)
+    expected = np.asarray(HashComb(spec, key).encode(MIXED))
+    assert (encoder.transform(MIXED) == expected).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn: an array has no names
+        assert (encoder.transform(MIXED.to_numpy()) == expected).all()
+    with pytest.raises(DataError, match="not in the Spec"):
+        HashCombEncoder(spec, key).fit(MIXED.assign(z=1))
+    with pytest.raises(DataError, match="is missing"):
+        HashCombEncoder(spec, key).fit(MIXED.drop(columns="a"))
+
+
+@pytest.mark.parametrize("output", ["tokens", "rank", "mean", "onehot"])
+def test_categories_come_back_from_every_output(output: Any) -> None:
+    """What is decoded is the category, beside a number of the same leaf; rows may be a list of lists."""
+    rows = [["x", 0.1], ["y", 0.5], ["x", 0.9], ["z", 0.3]]
+    encoder = HashCombEncoder(output=output, categorical=["x0"], depth=3).fit(rows)
+    back = encoder.inverse_transform(encoder.transform(rows))
+    assert back[:, 0].tolist() == ["x", "y", "x", "z"]
+    assert (place(back, encoder.spec_) == place(rows, encoder.spec_)).all()
+
+
+def test_what_transform_does_not_give_is_not_inverted(iris: Any) -> None:
+    """Rows of zeros, two entries for a feature, wrong widths and ranks above 1 are refused."""
+    X, _ = iris
+    onehot = HashCombEncoder(output="onehot").fit(X)
+    good = onehot.transform(X[:3]).toarray()
+    twice = good.copy()
+    twice[0, :32] = 0.0
+    twice[0, :2] = 1.0
+    for bad in (np.zeros_like(good), good[:, 1:], twice):
+        with pytest.raises(DataError):
+            onehot.inverse_transform(bad)
+    ranks = HashCombEncoder(output="rank").fit(X)
+    for bad in (np.full((1, 4), 1.2), np.zeros((2, 3)), np.full((1, 4), -0.5)):
+        with pytest.raises(DataError):
+            ranks.inverse_transform(bad)

@@ -1,6 +1,7 @@
 """Randomized response: its matrix, its exact epsilon, and what can be asked of any channel."""
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -31,6 +32,8 @@ def test_epsilon_is_exact_and_never_above_what_was_asked(epsilon: float, n_symbo
     assert channel.epsilon <= epsilon
     assert channel.epsilon == pytest.approx(pure_epsilon(channel.matrix()), rel=1e-12)
     assert channel.epsilon == pytest.approx(epsilon, abs=1e-5)
+    truth = (1 + Decimal(channel.keep << 32) / (((1 << 32) - channel.keep) * ((1 << 32) // n_symbols))).ln()
+    assert truth <= Decimal(channel.epsilon) < truth * (1 + Decimal(10) ** -15)
     channel.keep += 1
     assert channel.epsilon > epsilon
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from hashcomb import Categorical, HashComb, Key, Quantile, RandomizedResponse, Spec, TokenArray, Uniform, place
-from hashcomb.errors import DataError, FingerprintError, InsecureRandomWarning, SpecError
+from hashcomb.errors import DataError, FingerprintError, InsecureRandomWarning, KeyMaterialError, SpecError
 
 Learn = Callable[..., Spec]
 KINDS = pytest.mark.parametrize("tokens", ["leaf", "comb", 2])
@@ -232,6 +232,28 @@ def test_a_value_that_is_refused_is_named_by_place(spec: Spec, key: Key, bad: fl
     assert (caught.value.column, caught.value.row) == ("b", 700)
 
 
+def test_the_first_of_several_bad_values_is_named(key: Key) -> None:
+    """Whatever is wrong with it, and however the rows are cut: the value of the lowest row."""
+    rows = np.full((100, 2), 0.5)
+    rows[3, 1], rows[50, 0] = 7.0, np.nan
+    for size in (4, 100):
+        with pytest.raises(DataError) as caught:
+            list(HashComb(STRICT, key).encode_batches(rows[i : i + size] for i in range(0, 100, size)))
+        assert (caught.value.column, caught.value.row) == ("b", 3)
+
+
+@pytest.mark.parametrize(
+    "options", [{"round": -1}, {"round": True}, {"round": 1.0}, {"dataset": 5}, {"dataset": "\ud800"}, {"n_threads": 0}]
+)
+def test_salts_and_threads_that_cannot_be(key: Key, options: dict[str, Any]) -> None:
+    """A salt of another type would be another salt than its equal."""
+    with pytest.raises(SpecError) as caught:
+        HashComb(STRICT, key, **options)
+    assert caught.value.path == next(iter(options))
+    with pytest.raises(KeyMaterialError):
+        HashComb(STRICT, bytes(range(32)))  # type: ignore[arg-type]
+
+
 def test_missing_is_refused_unless_it_has_a_token(learn: Learn, table: np.ndarray, key: Key) -> None:
     """NaN is an error by default, a token where the Spec says so, and never taken for a number."""
     rows = table.copy()
@@ -266,7 +288,7 @@ def test_out_is_filled_and_checked(learn: Learn, table: np.ndarray, key: Key) ->
     assert np.shares_memory(codec.encode(table, out=out), out)
     assert (out == codec.encode(table)).all()
     for wrong in (np.empty((500, 4), np.uint64), np.empty((500, 5), np.int64), np.empty((5, 500), np.uint64).T):
-        with pytest.raises(DataError, match="out must be"):
+        with pytest.raises(DataError, match="out must"):
             codec.encode(table, out=wrong)
 
 

@@ -1,5 +1,6 @@
 """Any table is read alike, and bad ones are refused with column and row."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,9 @@ TABLES = {
     "object": np.array(ROWS, dtype=object),
     "masked": np.ma.MaskedArray(ROWS),
     "mapping": {"b": [row[1] for row in ROWS], "a": [row[0] for row in ROWS]},
+    "decimals": np.array([[Decimal(str(x)) for x in row] for row in ROWS], dtype=object),
     "pandas": pd.DataFrame(ROWS, columns=["a", "b"])[["b", "a"]],
+    "pandas without names": pd.DataFrame(ROWS),
     "pandas nullable": pd.DataFrame(ROWS, columns=["a", "b"], dtype="Float64"),
     "polars": pl.DataFrame(ROWS, schema=["a", "b"], orient="row").select("b", "a"),
     "pyarrow": pa.table({"b": [row[1] for row in ROWS], "a": [row[0] for row in ROWS]}),
@@ -67,6 +70,11 @@ MISSING = {
     "polars null": pl.DataFrame({"a": pl.Series([None], dtype=pl.Float64), "b": [0.5]}),
     "pyarrow null": pa.table({"a": pa.array([None], pa.int64()), "b": [0.5]}),
     "masked": np.ma.MaskedArray([[0.1, 0.5]], mask=[[True, False]]),
+    "masked column": {"a": np.ma.MaskedArray([0.1], mask=[True]), "b": [0.5]},
+    "masked rows": [np.ma.MaskedArray([0.1, 0.5], mask=[True, False])],
+    "masked objects": np.ma.MaskedArray(np.array([["SECRET", 0.5]], dtype=object), mask=[[True, False]]),
+    "NumPy's own NaN": np.array([[np.float32("nan"), 0.5]], dtype=object),
+    "decimal NaN": np.array([[Decimal("NaN"), 0.5]], dtype=object),
 }
 
 
@@ -84,6 +92,12 @@ BAD = {
     "text column": (pd.DataFrame({"a": [0.5], "b": ["SECRET"]}), "b", 0),
     "object in a frame": (pd.DataFrame({"a": [0.5, 0.5], "b": [1, {"SECRET": 1}]}), "b", 1),
     "dates": (pd.DataFrame({"a": [0.5], "b": [pd.Timestamp("2020-01-01")]}), "b", None),
+    "dates in a mapping": ({"a": np.array(["2020-01-01"], dtype="datetime64[ns]"), "b": [0.5]}, None, None),
+    "durations in a mapping": ({"a": np.array([1], dtype="timedelta64[s]"), "b": [0.5]}, None, None),
+    "masked complex": (np.ma.MaskedArray([[1j, 0.5]], mask=[[False, True]]), None, None),
+    "masked text": (np.ma.MaskedArray([["SECRET", "0.5"]], mask=[[False, True]]), "a", 0),
+    "names of two kinds": (pd.DataFrame({"a": [0.5], 1: [0.5]}), None, None),
+    "numbers as names": ({0: [0.5], 1: [0.5]}, None, None),
     "complex": (np.array([[1j, 0.5]]), None, None),
     "huge integer": (np.array([[10**400, 0.5]], dtype=object), "a", 0),
     "missing column": (pd.DataFrame({"a": [0.5]}), "b", None),
@@ -115,6 +129,8 @@ def test_bad_table_is_refused_where_it_is_bad(table: Any, column: str | None, ro
 
 CATEGORIES = {
     "object array": np.array([[0.5, "red"], [0.5, "green"], [0.5, None]], dtype=object),
+    "rows": [[0.5, "red"], [0.5, "green"], [0.5, None]],
+    "NaN beside text": {"a": [0.5] * 3, "c": ["red", "green", np.nan]},
     "pandas": pd.DataFrame({"a": [0.5] * 3, "c": ["red", "green", None]}),
     "pandas categorical": pd.DataFrame({"a": [0.5] * 3, "c": pd.Categorical(["red", "green", None])}),
     "polars": pl.DataFrame({"a": [0.5] * 3, "c": ["red", "green", None]}),
@@ -131,11 +147,57 @@ def test_categories_become_their_positions(table: Any) -> None:
     assert np.isnan(codes[2])
 
 
-@pytest.mark.parametrize("values", [[10, 20, 30], [10.0, 20.0, 30.0], np.array([10, 20, 30], dtype=np.int32)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [10, 20, 30],
+        [10.0, 20.0, 30.0],
+        np.array([10, 20, 30], dtype=np.int32),
+        np.array([np.int64(10), np.int64(20), np.int64(30)], dtype=object),
+    ],
+)
 def test_whole_number_categories_of_any_type(values: Any) -> None:
     """Codes are found as integers and as floats; what is not in the list is unknown."""
     spec = Spec(features=(CODE,), depth=2, unknown="token")
     assert block({"c": values}, spec).ravel().tolist() == [0.0, 1.0, 2.0]
+
+
+BIG = 31337424242424242  # beyond 2**53
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([BIG, 1]),
+        pd.Series([BIG, 1]),
+        pd.Series([BIG, 1], dtype="Int64"),
+        pd.Series([BIG, 1], dtype="int64[pyarrow]"),
+        pd.Series([BIG, None], dtype="int64[pyarrow]"),
+        pl.Series([BIG, 1]),
+        pl.Series([BIG, None]),
+        pa.array([BIG, 1]),
+        pa.array([BIG, None]),
+        pa.array([Decimal(BIG), None]),
+    ],
+    ids=lambda column: f"{type(column).__module__}-{getattr(column, 'dtype', getattr(column, 'type', ''))}",
+)
+def test_integers_beyond_the_doubles_round_alike(column: Any) -> None:
+    """A large integer becomes the nearest double in every kind of frame, with or without missing values."""
+    kinds = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table, "numpy": dict}
+    make = kinds[type(column).__module__.split(".")[0]]
+    spec = Spec(features=(Uniform(name="a", lo=0.0, hi=1e17),), depth=2, missing="token")
+    assert block(make({"a": column}), spec)[0, 0] == float(BIG)
+
+
+def test_rows_are_counted_from_where_the_caller_says() -> None:
+    """An error in a later batch names the row of the whole."""
+    for table, spec in (
+        ({"a": [0.5, "x"], "b": [0.5] * 2}, NUMBERS),
+        ({"c": [10, 11]}, Spec(features=(CODE,), depth=2)),
+    ):
+        with pytest.raises(DataError) as caught:
+            Columns(table, spec, first_row=100)
+        assert caught.value.row == 101
 
 
 def test_unknown_category_is_refused_unless_it_has_a_leaf() -> None:

@@ -1,6 +1,7 @@
 """Combs: edges, leaves, nodes and representatives."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from hashcomb import Categorical, Comb, Quantile, Spec, Uniform, quantile_edges
 from hashcomb.comb import Representative
-from hashcomb.errors import SpecError
+from hashcomb.errors import DataError, SpecError
 
 Learn = Callable[..., Spec]
 
@@ -166,3 +167,28 @@ def test_edges_of_what_a_spec_refuses_are_never_made(learn: Learn, table: NDArra
     """Learned edges always make a valid Spec, constants and ties included."""
     for depth in (1, 2, 8, 12):
         assert learn(table, depth=depth).depth == depth
+
+
+@pytest.mark.parametrize("values", [[], [1.0, float("nan")], [1.0, float("inf")], [[1.0]]])
+def test_quantiles_of_what_has_none(values: Any) -> None:
+    """No values, and values that are not finite, are refused rather than looped over."""
+    with pytest.raises(DataError):
+        quantile_edges(values, 4)
+
+
+def test_arrays_of_another_shape_are_refused() -> None:
+    """Placing never takes one feature's values for another's, and never fills a copy."""
+    comb = Comb(Spec(features=tuple(Uniform(name=n, lo=0.0, hi=1.0) for n in "abc"), depth=2))
+    wide = np.zeros((2, 3))
+    for values, out in (
+        (np.zeros((3, 2)), None),
+        (np.zeros(3), None),
+        (np.asfortranarray(wide), None),
+        (wide, np.zeros((3, 2), np.int32)),
+        (wide, np.asfortranarray(np.zeros((2, 3), np.int32))),
+    ):
+        with pytest.raises(DataError):
+            comb.leaves(values, out)
+    for options in ({"kind": "median"}, {"level": 0}, {"level": 3}):
+        with pytest.raises(SpecError):
+            comb.representatives(**options)

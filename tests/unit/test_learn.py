@@ -65,6 +65,18 @@ def test_means_are_those_of_the_leaves(learn: Learn, table: np.ndarray) -> None:
     assert len(feature.means) == 16
 
 
+def test_means_stay_in_their_leaves(learn: Learn) -> None:
+    """A mean of equal decimals, rounded, does not fall into the leaf before; sums of huge numbers do not overflow."""
+    column = np.repeat([0.1, 0.2, 0.3, 0.7, 1.7e308, -1.7e308], [10, 10, 10, 7, 3, 3])[:, None]
+    for rows in (column[:37], column):
+        spec = learn(rows, means=True, depth=3)
+        feature = spec.features[0]
+        assert not isinstance(feature, Categorical)
+        means = np.array(feature.means)
+        used = np.unique(place(rows, spec))
+        assert place(means[used][:, None], spec).ravel().tolist() == used.tolist()
+
+
 def test_missing_values_are_left_out(learn: Learn) -> None:
     """NaN takes no part in ranges and edges."""
     feature = learn(np.array([[np.nan], [1.0], [3.0]]), missing="token").features[0]

@@ -2,11 +2,13 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hashcomb import Categorical, PrivacyReport, RandomizedResponse, Spec, Uniform
+from hashcomb.channels import channels_of
 from hashcomb.errors import ChannelError
 from hashcomb.privacy import hockey_stick, pure_epsilon, renyi
 
@@ -89,6 +91,34 @@ def test_report_counts_the_symbols_of_each_feature() -> None:
     features = (*FEATURES, Categorical(name="c", categories=("x", "y", "z")))
     spec = Spec(features=features, depth=4, channel=RandomizedResponse(2.0).to_spec())
     assert PrivacyReport.of(spec).features[2].epsilon == RandomizedResponse(2.0, 3).epsilon
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize("missing", ["error", "token"])
+def test_report_of_one_level_is_that_of_its_nodes(level: int, missing: Any) -> None:
+    """Where only a coarser level is encoded, epsilon is that of the merged matrix, added up by brute force."""
+    features = (*FEATURES, Categorical(name="c", categories=("x", "y", "z", "u", "v")))
+    spec = Spec(features=features, depth=4, tokens=level, missing=missing, channel=RandomizedResponse(2.0).to_spec())
+    for figures, channel, n_used in zip(
+        PrivacyReport.of(spec).features, channels_of(spec) or (), spec.used_leaves, strict=True
+    ):
+        nodes = [j >> (4 - level) if j < n_used else "missing" for j in range(channel.n_symbols or 0)]
+        merged = [
+            [sum(p for p, n in zip(row, nodes, strict=True) if n == node) for node in set(nodes)]
+            for row in channel.matrix().tolist()
+        ]
+        worst = max(math.log(a[j] / b[j]) for a in merged for b in merged for j in range(len(set(nodes))))
+        assert figures.epsilon == pytest.approx(worst, rel=1e-9, abs=1e-12)
+        assert (figures.epsilon or 0.0) < channel.epsilon
+
+
+def test_large_alphabets_have_no_information_figure() -> None:
+    """With too many symbols for a matrix, the epsilon is that of the report, and bits are not computed."""
+    spec = Spec(features=FEATURES, depth=12, tokens=2, channel=RandomizedResponse(2.0).to_spec())
+    report = PrivacyReport.of(spec)
+    assert report.features[0].epsilon == RandomizedResponse(2.0, 1 << 12).epsilon
+    assert report.features[0].bits is None
+    assert "not computed" in report.to_text()
 
 
 def test_information_of_a_token() -> None:

@@ -1,6 +1,8 @@
 """A Spec is validated, frozen, and has one sequence of bytes."""
 
+import copy
 import json
+import pickle  # noqa: TID251 what users may do with a Spec
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,13 @@ def test_spec_is_frozen() -> None:
     """A Spec cannot be changed after its fingerprint was taken."""
     with pytest.raises(AttributeError):
         make().depth = 3  # type: ignore[misc]
+    spec = make(channel=ChannelSpec(kind="randomized_response", params={"epsilon": 2.0}))
+    assert spec.channel is not None
+    for twin in (spec, copy.deepcopy(spec), pickle.loads(pickle.dumps(spec)), Spec.from_json(spec.to_json())):
+        assert twin == spec
+        assert hash(twin) == hash(spec)
+        with pytest.raises(TypeError):
+            twin.channel.params["epsilon"] = 9.0  # type: ignore[union-attr]
 
 
 BAD = [
@@ -100,6 +109,8 @@ BAD = [
     ({"outside": "wrap"}, "outside"),
     ({"hash": "md5"}, "hash"),
     ({"token_bits": 16}, "token_bits"),
+    ({"token_bits": 64.0}, "token_bits"),
+    ({"token_bits": 32, "depth": 13, "features": (AGE,)}, "token_bits"),
     ({"tokens": 5}, "tokens"),
     ({"tokens": "path"}, "tokens"),
     ({"channel": "randomized_response"}, "channel"),
@@ -168,7 +179,7 @@ def test_a_spec_of_implausible_size_is_refused_before_it_is_parsed() -> None:
         Spec.from_json(b" " * ((64 << 20) + 1))
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", True, None])
+@pytest.mark.parametrize("version", [0, 2, "1", True, None, 1.5])
 def test_another_version_is_refused(version: Any) -> None:
     """A Spec of another version of the format is not guessed at."""
     document = json.loads(make().to_json()) | {"version": version}
