@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ("check_target", "writing")
+__all__ = ("KEY_MARK", "check_target", "writing")
+
+KEY_MARK = b"hashcomb-key-"  # how the file of a Key begins
 
 
 @contextlib.contextmanager
@@ -21,7 +24,7 @@ def writing(path: str | os.PathLike[str], *, mode: int = 0o666, overwrite: bool 
     path : path
         Where the file goes. A symbolic link is followed.
     mode : int, optional
-        Permissions, before the umask.
+        Permissions of a new file, before the umask; a file that is replaced keeps its own.
     overwrite : bool, optional
         Whether a file that is there may be replaced.
 
@@ -33,15 +36,18 @@ def writing(path: str | os.PathLike[str], *, mode: int = 0o666, overwrite: bool 
     Raises
     ------
     OSError
-        If the file cannot be written, or exists and may not be replaced, or is no regular file.
+        If the file cannot be written, or exists and may not be replaced, or is no regular file, or is a Key.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise OSError(None, "is not a regular file", str(path))
+    _check(target, path, overwrite)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(None, "there is no such folder", str(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     try:
         with os.fdopen(descriptor, "w+b") as file:
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -59,10 +65,20 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = True) -> Non
     OSError
         As `writing`.
     """
-    if not overwrite and Path(path).exists():
-        raise FileExistsError(None, "exists, and is not overwritten", str(path))
-    with contextlib.suppress(_CheckedError), writing(path):
+    with contextlib.suppress(_CheckedError), writing(path, overwrite=overwrite):
         raise _CheckedError
+
+
+def _check(target: Path, path: str | os.PathLike[str], overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise OSError(None, "is not a regular file", str(path))
+    if not overwrite:
+        raise FileExistsError(None, "exists, and is not overwritten", str(path))
+    with target.open("rb") as file:
+        if file.read(len(KEY_MARK)) == KEY_MARK:
+            raise OSError(None, "is a hashcomb key, which is never overwritten", str(path))
 
 
 class _CheckedError(Exception):

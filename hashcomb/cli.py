@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import threading
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +37,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; the entry point of the package."""
     warnings.showwarning = _show_warning
+    _end_in_order()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -48,6 +52,22 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror}")
+    except Exception as error:  # its text may hold anything, a record too
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        _fail(f"an error inside hashcomb ({type(error).__name__} at {place}); please report it")
+
+
+def _end_in_order() -> None:
+    """Let a command that is told to end do so as after Ctrl-C: without half a file or a process left behind."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if (
+            number
+            and threading.current_thread() is threading.main_thread()
+            and signal.getsignal(number) == signal.SIG_DFL
+        ):
+            signal.signal(number, signal.default_int_handler)
 
 
 def _fail(message: str) -> None:
@@ -127,8 +147,9 @@ def spec_new(
         unknown=unknown,
         hash=hash_,
         token_bits=int(token_bits),
-        tokens=int(tokens) if tokens.isdigit() else tokens,
+        tokens=int(tokens) if tokens.isdecimal() else tokens,
     )
+    _check_usable(made)
     write_spec(made, out)
     click.echo(made.fingerprint)
 
@@ -137,13 +158,26 @@ def spec_new(
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 def spec_check(paths: tuple[str, ...]) -> None:
     """Say of each file whether it is a valid Spec."""
-    from hashcomb.codec import HashComb
     from hashcomb.files import read_spec
-    from hashcomb.keys import Key
 
+    refused = False
     for path in paths:
-        HashComb(read_spec(path), Key.create())  # finds channels and widths that cannot be used
-        click.echo(f"{path}: valid")
+        try:
+            _check_usable(read_spec(path))
+            click.echo(f"{path}: valid")
+        except HashcombError as error:
+            refused = True
+            click.echo(f"error: {path}: {error}", err=True)
+    sys.exit(refused)
+
+
+def _check_usable(made: Any) -> None:
+    """Raise `SpecError` for a Spec with an unknown channel, or one too large for tables."""
+    from hashcomb.channels import channels_of
+    from hashcomb.comb import Comb
+
+    Comb(made)
+    channels_of(made)
 
 
 @spec.command("show")
@@ -224,13 +258,15 @@ def encode(
 
     _refuse_one_file(out, table, spec_path, key_path)
     codec = HashComb(read_spec(spec_path), Key.load(key_path), dataset=dataset, round=round_)
+    if both := {*keep} & {*drop}:
+        raise click.UsageError(f"column {both.pop()!r} cannot be kept and dropped")
     rows, aside = open_rows(table), {*keep, *drop}
     require_columns(rows.names, aside)
     n_rows = 0
     current: list[dict[str, Any]] = []
 
     def tables() -> Iterator[dict[str, Any]]:
-        for batch in rows.batches(text_columns(codec.spec) | aside, BATCH_ROWS):
+        for batch in rows.batches(text_columns(codec.spec), BATCH_ROWS, aside=aside):
             current[:] = [batch]
             yield {name: column for name, column in batch.items() if name not in aside}
 
@@ -268,7 +304,7 @@ def decode(tokens: str, spec_path: str, key_path: str, out: str, representative:
     names = [*codec.spec.names, *source.kept]
     with row_writer(out, names) as writer, progress_bar("decoding", source.n_rows) as advance:
         for flat, kept in source.batches(BATCH_ROWS):
-            shape = (len(flat), len(codec.spec.features), codec.spec.depth)
+            shape = (len(flat), len(header.features), header.depth)
             array = flat.reshape(shape) if header.tokens == "comb" else flat
             values = codec.decode(stamp(array, header), representative)
             writer.write({name: values[:, j] for j, name in enumerate(codec.spec.names)} | kept)
@@ -381,7 +417,13 @@ def agree(
     "--data", type=click.Path(exists=True, file_okay=False), help="Folder of owner-*.csv; last column the label."
 )
 @click.option("--owners", type=click.IntRange(3, 64), help="Number of owners: 3, or as many as there are files.")
-@click.option("--seed", default=0, show_default=True, type=int, help="Makes split and training repeatable.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, (1 << 32) - 1),
+    help="Makes split and training repeatable.",
+)
 @click.option("--report", "report_path", default="report.html", show_default=True, type=click.Path())
 @_json_flag
 def demo(data: str | None, owners: int | None, seed: int, report_path: str, as_json: bool) -> None:

@@ -22,6 +22,7 @@ __all__ = (
     "category_items",
     "column_names",
     "frame_like",
+    "is_missing",
     "numbers_of",
     "read_columns",
 )
@@ -205,6 +206,8 @@ def _numbers_or_codes(values: Any, spec: Spec, index: int, first_row: int) -> Va
         return numbers_of(values, feature.name, first_row)
     items, missing = category_items(values)
     position = {category: place for place, category in enumerate(feature.categories)}
+    if isinstance(feature.categories[0], str):
+        items = [_as_text(item) for item in items]
     codes = np.array([position.get(item, -1) if _hashable(item) else -1 for item in items], dtype=np.float64)
     codes[missing] = np.nan
     unknown = codes < 0
@@ -271,14 +274,24 @@ def category_items(values: Any) -> tuple[list[Any], NDArray[np.bool_]]:
         items, missing = values.tolist(), np.zeros(len(values), dtype=bool)
     items = [item.item() if isinstance(item, np.generic) else item for item in items]
     # None, NaN and pandas' NA, which may hide in columns of objects.
-    missing |= np.array([item is None or _is_nan(item) for item in items], dtype=bool)
+    missing |= np.array([is_missing(item) for item in items], dtype=bool)
     return items, missing
 
 
-def _is_nan(item: Any) -> bool:
+def is_missing(item: Any) -> bool:
+    """Return whether a value is None, a NaN or pandas' NA."""
+    if item is None:
+        return True
     if isinstance(item, Decimal):
         return item.is_nan()
     return (isinstance(item, float) and item != item) or type(item).__name__ in ("NAType", "NaTType")
+
+
+def _as_text(item: Any) -> Any:
+    """Return whole numbers as the text that a CSV file has for them; one table's 1 is the other's "1"."""
+    if isinstance(item, bool) or not isinstance(item, int | float) or item != item or item != int(item):
+        return item
+    return str(int(item))
 
 
 def _hashable(item: Any) -> bool:

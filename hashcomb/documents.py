@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import Any, NoReturn, TypeVar
 
@@ -30,7 +31,17 @@ def parse_json(text: str | bytes) -> Any:
 
 def parse_toml(text: str | bytes) -> Any:
     """Parse TOML; as `parse_json`."""
-    return _parse(text, tomllib.loads)
+    return _parse(text, _load_toml)
+
+
+# A run of dotted keys, which tomllib takes time and memory for that grow with the square of its length.
+_DOTTED = re.compile(r"""(?<![\w.-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
+
+
+def _load_toml(text: str) -> Any:
+    if _DOTTED.search(text):
+        raise SpecError("nested too deep", hint="hashcomb writes no such document")
+    return tomllib.loads(text)
 
 
 def _parse(text: str | bytes, load: Any) -> Any:
@@ -40,7 +51,7 @@ def _parse(text: str | bytes, load: Any) -> Any:
         return load(text if isinstance(text, str) else text.decode("utf-8"))
     except SpecError:
         raise
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise SpecError("nested too deep", hint="hashcomb writes no such document") from None
     except (ValueError, OverflowError) as error:
         raise SpecError(f"cannot be parsed: {_first_line(error)}") from None

@@ -1,13 +1,12 @@
 """Encoded data and Specs on disk; whole or not at all, and nothing pickled.
 
 A CSV file of tokens begins with one comment line: the format, the SHA-256 of all that follows it, the number of
-rows and the `TokenHeader` as JSON. Other readers skip it (``pandas.read_csv(path, comment="#")``). A token is
+rows and the `TokenHeader` as JSON. Other readers skip it (``pandas.read_csv(path, skiprows=1)``). A token is
 written as ``t`` and its hexadecimal digits: as a number, several readers would round it.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
@@ -24,7 +23,7 @@ from hashcomb.atomic import writing
 from hashcomb.documents import MAX_BYTES
 from hashcomb.errors import DataError, FileFormatError, FingerprintError, SpecError
 from hashcomb.spec import Spec
-from hashcomb.tables import Batch, csv_batches, csv_header, text_column
+from hashcomb.tables import Batch, csv_batches, csv_header, require_regular, text_column, write_csv
 from hashcomb.tokens import TokenHeader
 
 __all__ = ("CsvTokenWriter", "CsvTokens", "TokenWriter", "Tokens", "read_spec", "same_origin", "write_spec")
@@ -123,8 +122,7 @@ class CsvTokenWriter:
         self._file = self._writing.__enter__()
         self._put_first_line("0" * 64)
         self._text = TextIOWrapper(self._file, encoding="utf-8", newline="")
-        self._csv = csv.writer(self._text, lineterminator="\n")
-        self._csv.writerow([*self._header.columns, *self._kept])
+        write_csv(self._text, [[name] for name in (*self._header.columns, *self._kept)])
         return self
 
     def _put_first_line(self, digest: str) -> None:
@@ -136,8 +134,7 @@ class CsvTokenWriter:
         """Write rows: tokens of shape (n, n_features[, depth]), and the kept columns."""
         flat = np.asarray(tokens).reshape(len(tokens), -1)
         words = [[f"t{token:0{self._digits}x}" for token in column] for column in flat.T.tolist()]
-        beside = [["" if v is None or v != v else v for v in kept[name].tolist()] for name in self._kept]
-        self._csv.writerows(zip(*words, *beside, strict=True))
+        write_csv(self._text, [*words, *(kept[name].tolist() for name in self._kept)])
         self._n_rows += len(flat)
 
     def __exit__(
@@ -177,6 +174,7 @@ class CsvTokens:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
+        require_regular(self._path)
         try:
             with self._path.open("rb") as file:
                 self._first = file.readline(_LONGEST_HEADER)
@@ -236,8 +234,10 @@ class CsvTokens:
 def refuse_clash(header: TokenHeader, kept: Sequence[str]) -> None:
     """Raise `DataError` if a kept column has the name of a token column, or occurs twice."""
     for name in kept:
-        if name in header.columns or list(kept).count(name) > 1:
+        if name in header.columns:
             raise DataError("is a token column, and cannot be kept in the clear as well", column=name)
+        if list(kept).count(name) > 1:
+            raise DataError("is to be kept twice", column=name)
 
 
 def same_origin(first: TokenHeader, second: TokenHeader) -> None:

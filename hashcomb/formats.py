@@ -74,7 +74,7 @@ def read_all(path: str, drop: Collection[str], text: Collection[str] = ()) -> ta
     """
     rows = open_rows(path)
     require_columns(rows.names, {*drop, *text})
-    batches = list(rows.batches({*text, *drop}, BATCH_ROWS))
+    batches = list(rows.batches(text, BATCH_ROWS, aside=drop))
     if not batches:
         raise DataError("there are no rows", hint="the file needs at least one row")
     names = [name for name in rows.names if name not in drop]

@@ -26,7 +26,7 @@ __all__ = ("Categorical", "ChannelSpec", "Feature", "Quantile", "Spec", "Uniform
 
 VERSION = 1
 MAX_DEPTH = 20
-_MAX_NAME = 200
+MAX_NAME = 200
 _MAX_DEPTH_32 = 12
 
 TokenKind = Literal["leaf", "comb"] | int
@@ -334,8 +334,8 @@ def _check_names(names: Iterable[Any]) -> None:
     seen: set[str] = set()
     for index, name in enumerate(names):
         path = f"features[{index}].name"
-        if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
-            raise SpecError(f"must be printable text of 1 to {_MAX_NAME} characters", path=path)
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            raise SpecError(f"must be printable text of 1 to {MAX_NAME} characters", path=path)
         if name in seen:
             raise SpecError("occurs twice", path=path, hint="names tell columns apart")
         seen.add(name)

@@ -14,9 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb.atomic import writing
+from hashcomb.columns import is_missing
 from hashcomb.errors import DataError, FileFormatError
 
-__all__ = ("Batch", "CsvRows", "CsvWriter", "Rows", "csv_batches", "csv_header", "text_column")
+__all__ = (
+    "Batch",
+    "CsvRows",
+    "CsvWriter",
+    "Rows",
+    "csv_batches",
+    "csv_header",
+    "require_regular",
+    "text_column",
+    "write_csv",
+)
 
 Batch = dict[str, NDArray[Any]]
 
@@ -34,8 +45,11 @@ class Rows(Protocol):
     def n_rows(self) -> int | None:
         """Number of rows, where the format tells it without reading them all."""
 
-    def batches(self, text: Collection[str], batch_rows: int) -> Iterator[Batch]:
-        """Yield batches; columns in `text` as objects, all others as float64 with NaN for missing."""
+    def batches(self, text: Collection[str], batch_rows: int, *, aside: Collection[str] = ()) -> Iterator[Batch]:
+        """Yield batches; columns in `text` as objects, all others as float64 with NaN for missing.
+
+        Columns `aside` come in a form of the file's own, for a writer to keep.
+        """
 
 
 class CsvRows:
@@ -62,7 +76,9 @@ class CsvRows:
         """Unknown before the file is read."""
         return None
 
-    def batches(self, text: Collection[str] = (), batch_rows: int = 65_536) -> Iterator[Batch]:
+    def batches(
+        self, text: Collection[str] = (), batch_rows: int = 65_536, *, aside: Collection[str] = ()
+    ) -> Iterator[Batch]:
         """Yield batches of at most `batch_rows` rows.
 
         Parameters
@@ -71,6 +87,8 @@ class CsvRows:
             Columns to leave as they are; all others are numbers.
         batch_rows : int, optional
             Rows of a batch.
+        aside : collection of str, optional
+            Columns that are kept or dropped; text too.
 
         Raises
         ------
@@ -85,13 +103,20 @@ class CsvRows:
             for rows in csv_batches(file, self._path, len(names), batch_rows):
                 columns = zip(names, zip(*rows, strict=True), strict=True)
                 yield {
-                    name: text_column(values) if name in text else _numbers(values, name, first)
+                    name: text_column(values) if name in text or name in aside else _numbers(values, name, first)
                     for name, values in columns
                 }
                 first += len(rows)
 
 
+def require_regular(path: Path) -> None:
+    """Raise `FileFormatError` for a pipe or a folder: a file is read more than once."""
+    if path.exists() and not path.is_file():
+        raise FileFormatError("is no regular file", file=str(path), hint="save what a pipe gives to a file first")
+
+
 def _open(path: Path) -> TextIO:
+    require_regular(path)
     try:
         return path.open(encoding="utf-8-sig", newline="")
     except OSError as error:
@@ -106,9 +131,11 @@ def csv_header(file: TextIO, path: Path) -> list[str]:
         raise FileFormatError("is no UTF-8 CSV file", file=str(path)) from None
     if not names:
         raise FileFormatError("is empty", file=str(path), hint="the first line holds the column names")
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError("occurs twice in the line of column names", column=name)
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            # By their places: without a line of names, these would be values of the first record.
+            problem = f"columns {names.index(name)} and {place} (counted from 0) have one name"
+            raise FileFormatError(problem, file=str(path), hint="the first line must hold the column names")
     return names
 
 
@@ -128,8 +155,10 @@ def csv_batches(file: TextIO, path: Path, n_columns: int, batch_rows: int) -> It
     while True:
         try:
             row = next(reader, None)
-        except (csv.Error, UnicodeDecodeError):
-            raise FileFormatError(f"is no UTF-8 CSV file behind row {first + len(rows)}", file=str(path)) from None
+        except UnicodeDecodeError:
+            raise FileFormatError(f"is no UTF-8 text behind row {first + len(rows)}", file=str(path)) from None
+        except csv.Error as error:  # whose messages hold no values
+            raise FileFormatError(f"is no CSV behind row {first + len(rows)}: {error}", file=str(path)) from None
         if row is not None and not row:
             continue  # an empty line
         if row is not None and len(row) != n_columns:
@@ -178,6 +207,15 @@ def _number(value: str, name: str, row: int) -> float:
         ) from None
 
 
+def write_csv(file: TextIO, columns: Sequence[Sequence[Any]]) -> None:
+    """Write columns as lines of a CSV file; missing values become empty fields."""
+    shown = [["" if is_missing(value) else value for value in column] for column in columns]
+    # Python 3.11 does not quote a carriage return alone, and then cannot read what it wrote.
+    bare = any(isinstance(value, str) and "\r" in value for column in shown for value in column)
+    options: dict[str, Any] = {"quoting": csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL}
+    csv.writer(file, lineterminator="\n", **options).writerows(zip(*shown, strict=True))
+
+
 class CsvWriter:
     """Write batches of columns to a CSV file, which appears when the block ends without an error.
 
@@ -195,14 +233,12 @@ class CsvWriter:
     def __enter__(self) -> Self:
         self._writing = writing(self._path)
         self._text = TextIOWrapper(self._writing.__enter__(), encoding="utf-8", newline="")
-        self._csv = csv.writer(self._text, lineterminator="\n")
-        self._csv.writerow(self._names)
+        write_csv(self._text, [[name] for name in self._names])
         return self
 
     def write(self, batch: Batch) -> None:
         """Write the rows of a batch; missing values become empty fields."""
-        columns = [["" if v is None or v != v else v for v in batch[name].tolist()] for name in self._names]
-        self._csv.writerows(zip(*columns, strict=True))
+        write_csv(self._text, [batch[name].tolist() for name in self._names])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

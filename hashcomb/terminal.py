@@ -27,7 +27,10 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {item}" for name, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
-    return "none" if value is None or value == "" else str(value)
+    if value is None or value == "":
+        return "none"
+    # What a file says of itself must not move the cursor.
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
 
 
 @contextlib.contextmanager

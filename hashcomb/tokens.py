@@ -8,6 +8,7 @@ rounds give unrelated tokens.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from hashcomb import kernels
 from hashcomb.errors import DataError, FileFormatError, KeyMaterialError, SpecError, WeakPrivacyWarning
 from hashcomb.keys import Key
 from hashcomb.scalars import is_utf8
-from hashcomb.spec import ChannelSpec, Spec, TokenKind
+from hashcomb.spec import MAX_DEPTH, MAX_NAME, ChannelSpec, Spec, TokenKind
 
 __all__ = ("Codebook", "TokenArray", "TokenHeader", "stamp")
 
@@ -89,6 +90,8 @@ class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             raise FileFormatError("the header cannot be read", file=file) from None
         if header.version != 1:
             raise FileFormatError("the header is of another version", file=file)
+        if not _is_plausible(header):
+            raise FileFormatError("the header holds what no header can", file=file)
         return header
 
 
@@ -115,6 +118,22 @@ class TokenArray(np.ndarray[Any, np.dtype[Any]]):
 
     def __reduce__(self) -> Any:
         return stamp, (np.array(self, subok=False), self.header)
+
+
+def _is_plausible(header: TokenHeader) -> bool:
+    """Return whether a header, which may come from anybody, is one that encoding could have written."""
+    names = header.features
+    return (
+        0 < len(names) == len(set(names))
+        and all(0 < len(name) <= MAX_NAME and name.isprintable() for name in names)
+        and 1 <= header.depth <= MAX_DEPTH
+        and (isinstance(header.tokens, str) or 1 <= header.tokens <= header.depth)
+        and header.token_bits in (32, 64)
+        and header.round >= 0
+        and re.fullmatch("[0-9a-f]{64}", header.fingerprint) is not None
+        and re.fullmatch("[0-9a-f]{16}", header.key_id) is not None
+        and (header.channel is None or header.channel.kind.isprintable())
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -196,8 +215,9 @@ class Codebook:
         _warn(spec)
         number = _check_salts(key, dataset, round)
         self.spec = spec
+        fingerprint, self._used = spec.fingerprint, spec.used_leaves
         self.header = TokenHeader(
-            fingerprint=spec.fingerprint,
+            fingerprint=fingerprint,
             key_id=key.id,
             features=spec.names,
             tokens=spec.tokens,
@@ -208,7 +228,7 @@ class Codebook:
             channel=spec.channel,
         )
         self._keys = [
-            key.derive("token", fingerprint=spec.fingerprint, feature=j, dataset=dataset, round=number)
+            key.derive("token", fingerprint=fingerprint, feature=j, dataset=dataset, round=number)
             for j in range(len(spec.features))
         ]
         self._sizes = [(1 << level) + 1 for level in spec.levels]
@@ -358,7 +378,7 @@ class Codebook:
     def _issued(self, feature: int, position: int) -> NDArray[np.int64]:
         """Return the nodes that encoding can yield: not every category or missing value is possible."""
         level, missing = self.spec.levels[position], self.spec.missing == "token"
-        n_used = ((self.spec.used_leaves[feature] - 1) >> (self.spec.depth - level)) + 1
+        n_used = ((self._used[feature] - 1) >> (self.spec.depth - level)) + 1
         return np.concatenate([np.arange(n_used), np.full(int(missing), 1 << level)])
 
 

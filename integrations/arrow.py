@@ -15,7 +15,7 @@ from hashcomb.atomic import writing
 from hashcomb.errors import DataError, FileFormatError
 from hashcomb.files import refuse_clash
 from hashcomb.integrations import require
-from hashcomb.tables import Batch
+from hashcomb.tables import Batch, require_regular
 from hashcomb.tokens import TokenHeader
 
 pa = require("arrow", "pyarrow")
@@ -27,6 +27,7 @@ _KEY, _SHA256 = b"hashcomb", b"hashcomb.sha256"
 
 
 def _open(path: Path) -> Any:
+    require_regular(path)
     try:
         return pq.ParquetFile(path, page_checksum_verification=True, memory_map=True)
     except OSError as error:
@@ -63,10 +64,15 @@ class ParquetRows:
         """Number of rows."""
         return int(self._file.metadata.num_rows)
 
-    def batches(self, text: Collection[str] = (), batch_rows: int = 65_536) -> Iterator[Batch]:
-        """Yield batches; columns in `text` as objects, all others as float64."""
+    def batches(
+        self, text: Collection[str] = (), batch_rows: int = 65_536, *, aside: Collection[str] = ()
+    ) -> Iterator[Batch]:
+        """Yield batches; columns in `text` as objects, those `aside` as pyarrow arrays, all others as float64."""
         for batch in _batches(self._file, self._path, batch_rows):
-            yield {name: self._column(batch, name, name in text) for name in self.names}
+            yield {
+                name: batch.column(name) if name in aside else self._column(batch, name, name in text)
+                for name in self.names
+            }
 
     def _column(self, batch: Any, name: str, text: bool) -> NDArray[Any]:
         column = batch.column(name)
@@ -85,32 +91,24 @@ def _is_number(kind: Any) -> bool:
     return any(is_kind(kind) for is_kind in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
 
 
-def _arrow(values: NDArray[Any]) -> Any:
-    array = pa.array(values, from_pandas=True)
+def _arrow(values: Any, name: str) -> Any:
+    if isinstance(values, pa.Array):
+        return values
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, OverflowError):
+        raise DataError("holds values that one Parquet column cannot", column=name) from None
     # A batch without a single value has no type, and the next one may have text.
     return array.cast(pa.string()) if pa.types.is_null(array.type) else array
 
 
-class _Digest:
-    """SHA-256 over header and columns, the same however the rows are cut into batches."""
-
-    def __init__(self, header: TokenHeader) -> None:
-        self._header = hashlib.sha256(header.to_json().encode()).digest()
-        self._columns: dict[str, Any] = {}
-
-    def add(self, columns: dict[str, Any]) -> None:
-        """Add rows."""
-        for name, values in columns.items():
-            column = self._columns.setdefault(name, hashlib.sha256(name.encode() + b"\0"))
-            if pa.types.is_uint32(values.type) or pa.types.is_uint64(values.type):
-                column.update(values.to_numpy(zero_copy_only=False).tobytes())
-            else:
-                words = [repr(value).encode() for value in values.to_pylist()]
-                column.update(b"".join(len(word).to_bytes(4, "big") + word for word in words))
-
-    def hexdigest(self) -> str:
-        """Return the digest of all rows added."""
-        return hashlib.sha256(self._header + b"".join(c.digest() for c in self._columns.values())).hexdigest()
+def _digest(file: Any, end: int, header: TokenHeader) -> str:
+    """Return the SHA-256 of the header and of all that stands before the file's footer."""
+    digest = hashlib.sha256(header.to_json().encode() + b"\0")
+    file.seek(0)
+    while block := file.read(min(1 << 20, end - file.tell())):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 class _Writer:
@@ -130,12 +128,19 @@ class _Writer:
         if self._parquet is None:
             # Page checksums, so that a damaged or edited page is seen when it is read.
             self._parquet = pq.ParquetWriter(self._file, table.schema, write_page_checksum=True)
-        self._parquet.write_table(table.cast(self._parquet.schema))
+        for field in self._parquet.schema:
+            if table.schema.field(field.name).type != field.type:
+                raise DataError("changes its type from one batch to the next", column=field.name)
+        self._parquet.write_table(table)
 
     def _finish(self) -> None:
         self._parquet.close()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self._parquet is None and error is None:
+            error = DataError("there are no rows", hint="pass at least one row")
+            self._writing.__exit__(type(error), error, None)
+            raise error
         if self._parquet is not None and error is None:
             self._finish()
         elif self._parquet is not None:
@@ -160,7 +165,7 @@ class ParquetWriter(_Writer):
 
     def write(self, batch: Batch) -> None:
         """Write the rows of a batch."""
-        self._write({name: _arrow(batch[name]) for name in self._names})
+        self._write({name: _arrow(batch[name], name) for name in self._names})
 
 
 class ParquetTokenWriter(_Writer):
@@ -175,19 +180,19 @@ class ParquetTokenWriter(_Writer):
         super().__init__(path)
         refuse_clash(header, kept)
         self._header, self._kept = header, list(kept)
-        self._digest = _Digest(header)
 
     def write(self, tokens: NDArray[Any], kept: Batch) -> None:
         """Write rows: tokens of shape (n, n_features[, depth]), and the kept columns."""
         flat = np.asarray(tokens).reshape(len(tokens), -1)
         columns = {name: pa.array(flat[:, j]) for j, name in enumerate(self._header.columns)}
-        columns |= {name: _arrow(kept[name]) for name in self._kept}
-        self._digest.add(columns)
+        columns |= {name: _arrow(kept[name], name) for name in self._kept}
         self._write(columns)
 
     def _finish(self) -> None:
-        metadata = {_KEY: self._header.to_json().encode(), _SHA256: self._digest.hexdigest().encode()}
-        self._parquet.add_key_value_metadata(metadata)
+        end = self._file.tell()  # all pages are written, the footer is not
+        digest = _digest(self._file, end, self._header)
+        self._file.seek(end)
+        self._parquet.add_key_value_metadata({_KEY: self._header.to_json().encode(), _SHA256: digest.encode()})
         super()._finish()
 
 
@@ -221,10 +226,13 @@ class ParquetTokens:
 
     def verify(self) -> None:
         """Raise `FileFormatError` if the file is truncated or edited."""
-        digest = _Digest(self.header)
-        for batch in _batches(self._file, self._path, 65_536):
-            digest.add(dict(zip(batch.schema.names, batch.columns, strict=True)))
-        if digest.hexdigest() != self._sha256:
+        for _ in _batches(self._file, self._path, 65_536):
+            pass  # reads every page, with its checksum
+        with self._path.open("rb") as file:
+            file.seek(-8, os.SEEK_END)
+            footer = int.from_bytes(file.read(4), "little")
+            digest = _digest(file, file.tell() - 4 - footer, self.header)
+        if digest != self._sha256:
             raise FileFormatError(
                 "was edited: its SHA-256 is not the one in its metadata",
                 file=str(self._path),
@@ -232,7 +240,7 @@ class ParquetTokens:
             )
 
     def batches(self, batch_rows: int = 65_536) -> Iterator[tuple[NDArray[Any], Batch]]:
-        """Yield tokens, shape (n, n_columns), and the columns kept beside them.
+        """Yield tokens, shape (n, n_columns), and the columns kept beside them, as pyarrow arrays.
 
         Raises
         ------
@@ -244,8 +252,4 @@ class ParquetTokens:
             tokens = [batch.column(name).to_numpy(zero_copy_only=False) for name in self.header.columns]
             if any(column.dtype != dtype for column in tokens):
                 raise FileFormatError(f"its tokens are not of type {np.dtype(dtype)}", file=str(self._path))
-            kept = {}
-            for name in self.kept:
-                kept[name] = np.empty(batch.num_rows, dtype=object)
-                kept[name][:] = batch.column(name).to_pylist()
-            yield np.stack(tokens, axis=1), kept
+            yield np.stack(tokens, axis=1), {name: batch.column(name) for name in self.kept}

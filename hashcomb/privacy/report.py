@@ -98,7 +98,8 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
         channels = channels_of(spec)
         chosen = channels or (None,) * len(spec.features)
         known: _Known = {}
-        features = tuple(_feature(spec, index, channel, known) for index, channel in enumerate(chosen))
+        asked = zip(spec.names, spec.used_leaves, chosen, strict=True)
+        features = tuple(_feature(spec, *one, known) for one in asked)
         record = _sum([feature.epsilon for feature in features])
         return cls(
             fingerprint=spec.fingerprint,
@@ -145,17 +146,16 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
 _Known = dict[tuple[int | None, int], tuple[float, float | None]]
 
 
-def _feature(spec: Spec, index: int, channel: Channel | None, known: _Known) -> FeaturePrivacy:
+def _feature(spec: Spec, name: str, n_used: int, channel: Channel | None, known: _Known) -> FeaturePrivacy:
     shift = spec.depth - spec.levels[-1]
-    n_nodes = ((spec.used_leaves[index] - 1) >> shift) + 1
     if channel is None:
-        bits = math.log2(n_nodes + (spec.missing == "token"))
-        return FeaturePrivacy(name=spec.names[index], epsilon=None, bits=bits)
-    key = channel.n_symbols, spec.used_leaves[index]
+        n_nodes = ((n_used - 1) >> shift) + 1
+        return FeaturePrivacy(name=name, epsilon=None, bits=math.log2(n_nodes + (spec.missing == "token")))
+    key = channel.n_symbols, n_used
     if key not in known:
-        known[key] = _release(channel, spec.used_leaves[index], shift)
+        known[key] = _release(channel, n_used, shift)
     epsilon, information = known[key]
-    return FeaturePrivacy(name=spec.names[index], epsilon=epsilon if math.isfinite(epsilon) else None, bits=information)
+    return FeaturePrivacy(name=name, epsilon=epsilon if math.isfinite(epsilon) else None, bits=information)
 
 
 def _release(channel: Channel, n_used: int, shift: int) -> tuple[float, float | None]:

@@ -1,6 +1,7 @@
 """Rows and tokens in real Parquet files."""
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,48 @@ def test_rows_round_trip(tmp_path: Path) -> None:
     (batch,) = ParquetRows(tmp_path / "out.parquet").batches({"b"})
     assert np.array_equal(batch["a"], values, equal_nan=True)
     assert batch["b"].tolist() == ["x", None, "y"]
+
+
+def test_kept_columns_keep_their_types(tmp_path: Path, key: Key) -> None:
+    """Whatever the first batch holds: nulls first, long decimals later, large integers, nanoseconds, lists."""
+    table = pa.table(
+        {
+            "a": pa.array([0.5] * 6),
+            "late": pa.array([None] * 4 + [7, None], pa.int64()),
+            "exact": pa.array([Decimal("1.25")] * 5 + [Decimal("1234567890.12")], pa.decimal128(12, 2)),
+            "huge": pa.array([1 << 63] * 6, pa.uint64()),
+            "when": pa.array(range(6), pa.timestamp("ns")),
+            "list": pa.array([[1], [], None, [2, 3], [4], [5]]),
+            "kind": pa.array(list("xyxyxy")).dictionary_encode(),
+        }
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    kept = table.column_names[1:]
+    codec = HashComb(Spec(features=(Uniform(name="a", lo=0.0, hi=1.0),), depth=2), key)
+    path = tmp_path / "t.parquet"
+    with ParquetTokenWriter(path, codec.header, kept) as writer:
+        for batch in ParquetRows(tmp_path / "rows.parquet").batches(batch_rows=2, aside=kept):
+            writer.write(codec.encode({"a": batch["a"]}), {name: batch[name] for name in kept})
+    ParquetTokens(path).verify()
+    assert pq.read_table(path).select(kept).equals(table.select(kept))
+
+
+def test_kept_objects_of_several_types_are_refused(tmp_path: Path, key: Key) -> None:
+    """Within a batch or between two, with the column's name and no value; nothing is written."""
+    codec = HashComb(Spec(features=(Uniform(name="a", lo=0.0, hi=1.0),), depth=2), key)
+    tokens = codec.encode(np.zeros((2, 1)))
+    for first, second in (([1, 2], ["x", "SECRET"]), (["x", 5], None), ([1 << 70, 1], None)):
+        with pytest.raises(DataError) as caught, ParquetTokenWriter(tmp_path / "t.parquet", codec.header, ["k"]) as w:
+            for part in (first, second or first):
+                w.write(tokens, {"k": np.array(part, dtype=object)})
+        assert caught.value.column == "k"
+        assert "SECRET" not in str(caught.value)
+        assert os.listdir(tmp_path) == []
+
+
+def test_no_rows_make_no_file(tmp_path: Path, key: Key) -> None:
+    """A writer that is given nothing leaves no file that nobody could read."""
+    codec = HashComb(SPEC, key)
+    with pytest.raises(DataError, match="no rows"), ParquetTokenWriter(tmp_path / "t.parquet", codec.header):
+        pass
+    assert os.listdir(tmp_path) == []

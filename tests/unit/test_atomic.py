@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hashcomb import Key
 from hashcomb.atomic import check_target, writing
 
 
@@ -70,5 +71,25 @@ def test_a_target_is_checked_without_a_trace(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
     assert there.read_bytes() == b"before"
     for path, options in ((there, {"overwrite": False}), (tmp_path, {}), (tmp_path / "no" / "new", {})):
-        with pytest.raises(OSError, match=r"exists|regular|No such"):
+        with pytest.raises(OSError, match=r"exists|regular|no such"):
             check_target(path, **options)
+
+
+def test_a_key_is_never_replaced(tmp_path: Path) -> None:
+    """Whatever writes over the file of a Key is refused, and the Key is as it was."""
+    key = Key.create()
+    key.save(tmp_path / "owner.key")
+    with pytest.raises(OSError, match="never overwritten"), writing(tmp_path / "owner.key") as file:
+        file.write(b"a Spec")
+    assert Key.load(tmp_path / "owner.key") == key
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    """What only its owner could read stays so, and a new file has the usual permissions."""
+    private = tmp_path / "private"
+    private.write_bytes(b"before")
+    private.chmod(0o600)
+    with writing(private) as file:
+        file.write(b"after")
+    assert private.read_bytes() == b"after"
+    assert private.stat().st_mode & 0o777 == 0o600

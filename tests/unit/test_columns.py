@@ -200,6 +200,15 @@ def test_rows_are_counted_from_where_the_caller_says() -> None:
         assert caught.value.row == 101
 
 
+@pytest.mark.parametrize(
+    "values", [np.array([1, 2, 9]), pd.Series([1, 2, 9]), pd.Series([1.0, 2.0, 9.0]), ["1", "2", "9"]]
+)
+def test_whole_numbers_are_found_among_categories_of_text(values: Any) -> None:
+    """A column that is text in one owner's CSV file and numbers in another's Parquet file is one column."""
+    spec = Spec(features=(Categorical(name="c", categories=("1", "2")),), depth=2, unknown="token")
+    assert block({"c": values}, spec).ravel().tolist() == [0.0, 1.0, 2.0]
+
+
 def test_unknown_category_is_refused_unless_it_has_a_leaf() -> None:
     """A category outside the list is an error that names column and row, not the category."""
     strict = Spec(features=(A, COLOR), depth=2)

@@ -165,7 +165,17 @@ def test_hostile_json_is_refused(text: str | bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["depth = 4\ndepth = 5", "a = " + "[" * 100_000, "depth = 1979-05-27", "a" + ".a" * 5000 + " = 1"]
+    "text",
+    [
+        "depth = 4\ndepth = 5",
+        "a = " + "[" * 100_000,
+        "depth = 1979-05-27",
+        "a" + ".a" * 5000 + " = 1",
+        ".".join("1" * 50_000) + "=1",
+        "[" + " . ".join(['"a"'] * 50_000) + "]",
+        "x = {" + ".".join("a" * 50_000) + "=1}",
+    ],
+    ids=range(7),
 )
 def test_hostile_toml_is_refused(text: str) -> None:
     """TOML is read as strictly as JSON."""

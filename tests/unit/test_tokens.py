@@ -1,6 +1,7 @@
 """Tokens are keyed hashes of nodes, and only the codebook leads back."""
 
 import hashlib
+import json
 import warnings
 from types import ModuleType
 from typing import Any
@@ -225,3 +226,29 @@ def test_no_token_is_looked_up_behind_the_table(
         for home in range(16):
             with pytest.raises(DataError, match="not issued"):
                 codebook.nodes(np.full((1, 1), (1 << 31) + home, dtype=codebook.dtype))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token_bits": 4_000_000_000_000},
+        {"token_bits": 16},
+        {"features": []},
+        {"features": ["a", "a"]},
+        {"features": ["a\x1b[2J"]},
+        {"depth": 30_000_000, "tokens": "comb"},
+        {"depth": 0},
+        {"tokens": 9},
+        {"round": -1},
+        {"fingerprint": "../../x"},
+        {"key_id": "\x1b[2J"},
+        {"version": 2},
+    ],
+    ids=str,
+)
+def test_a_header_that_no_encoding_writes_is_refused(key: Key, change: dict[str, Any]) -> None:
+    """A file of tokens may come from anybody; its header is checked before anything is made from it."""
+    document = json.loads(book(key).header.to_json())
+    assert TokenHeader.from_json(json.dumps(document)) == book(key).header
+    with pytest.raises(FileFormatError):
+        TokenHeader.from_json(json.dumps(document | change))
