@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import click
 
 from hashcomb import __version__
 from hashcomb.atomic import check_target
-from hashcomb.errors import DataError, FileFormatError, HashcombError, HashcombWarning
+from hashcomb.errors import DataError, FileFormatError, HashcombError, HashcombWarning, unforeseen
 from hashcomb.terminal import print_facts, progress_bar, step_lines
 
 _json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -52,10 +51,8 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(f"{error.filename or 'a file'}: {error.strerror}")
-    except Exception as error:  # its text may hold anything, a record too
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        _fail(f"an error inside hashcomb ({type(error).__name__} at {place}); please report it")
+    except Exception as error:
+        _fail(unforeseen(error))
 
 
 def _end_in_order() -> None:

@@ -6,6 +6,8 @@ row: the classes build their messages from typed fields, and no field takes a va
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any, Self
 
 __all__ = (
@@ -28,6 +30,7 @@ __all__ = (
     "SpecVersionError",
     "TooFewParties",
     "WeakPrivacyWarning",
+    "unforeseen",
 )
 
 
@@ -57,6 +60,13 @@ class HashcombError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only fields would be lost by the default, and joblib sends errors between processes.
         return _rebuild, (type(self), self.problem, self.hint, self.where)
+
+
+def unforeseen(error: BaseException) -> str:
+    """Say of an error that is not ours its type and place only: its text may hold anything, a record too."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"an error inside hashcomb ({type(error).__name__}{place}); please report it"
 
 
 def _rebuild(cls: type[HashcombError], problem: str, hint: str, where: dict[str, Any]) -> HashcombError:

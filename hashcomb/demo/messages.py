@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-from hashcomb.errors import HashcombError
+from hashcomb.errors import HashcombError, unforeseen
 
 __all__ = ("main", "receive", "send")
 
 
+# What a library prints must not be taken for a message: the stream is ours, and print goes to stderr.
+_out = sys.stdout
+
+
 def send(event: str, **facts: Any) -> None:
     """Tell the starter something."""
-    sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
-    sys.stdout.flush()
+    _out.write(json.dumps({"event": event, **facts}) + "\n")
+    _out.flush()
 
 
 def receive() -> dict[str, Any]:
@@ -30,9 +35,15 @@ def receive() -> dict[str, Any]:
 
 def main(work: Callable[[dict[str, Any]], None]) -> None:
     """Run a process of the demo; an error becomes a message."""
+    global _out  # noqa: PLW0603 the stream of this process
+    _out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     warnings.simplefilter("ignore")
     try:
         work(receive())
     except HashcombError as error:
         send("error", problem=str(error))
+        sys.exit(1)
+    except Exception as error:
+        send("error", problem=unforeseen(error))
         sys.exit(1)

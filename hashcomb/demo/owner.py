@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb import HashComb, Key, place
-from hashcomb.attacks import frequency_matching
+from hashcomb import HashComb, Key
 from hashcomb.demo.messages import main, receive, send
 from hashcomb.demo.models import MODELS
 from hashcomb.demo.rows import Rows, held_out, load
@@ -41,7 +40,7 @@ def work(config: dict[str, Any]) -> None:
     _hand_over(codec, inbox / f"{config['name']}.train.csv", train.X, train.y)
     _hand_over(codec, inbox / f"{config['name']}.test.csv", tested.X, None)
     speed = _rows_per_second(HashComb(agreed.spec, agreed.key, n_threads=1), train.X) if config["measures"] else None
-    send("encoded", rows_per_s=speed, **_facts(agreed, codec, rows, train, tested))
+    send("encoded", rows_per_s=speed, **_facts(agreed, rows, train, tested))
     predicted = json.loads(Path(receive()["predictions"]).read_text(encoding="utf-8"))
     send("scored", **_score(predicted, tested))
 
@@ -62,9 +61,7 @@ def _hand_over(codec: HashComb, path: Path, X: NDArray[np.float64], y: NDArray[A
             writer.write(codec.encode(X), kept)
 
 
-def _facts(agreed: Agreement, codec: HashComb, rows: Rows, train: Rows, tested: Rows) -> dict[str, Any]:
-    leaves, other = place(train.X, agreed.spec), tested.X if len(tested.X) else train.X
-    attack = frequency_matching(codec.encode(train.X), place(other, agreed.spec), leaves)
+def _facts(agreed: Agreement, rows: Rows, train: Rows, tested: Rows) -> dict[str, Any]:
     return {
         "fingerprint": agreed.spec.fingerprint,
         "key_id": agreed.key.id,
@@ -76,8 +73,6 @@ def _facts(agreed: Agreement, codec: HashComb, rows: Rows, train: Rows, tested: 
         "n_train": len(train.X),
         "n_test": len(tested.X),
         "n_features": len(rows.names),
-        "recovered": attack.recovered,
-        "guessed": attack.guessed,
     }
 
 

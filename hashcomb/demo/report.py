@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -31,14 +32,8 @@ def html(result: DemoResult) -> str:
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     first = next(iter(result.owners.values()))
     facts = summary(result)
-    with mpl.rc_context(_STYLE):
-        figures = {
-            "accuracy": _svg(_accuracy(facts)),
-            "steps": _svg(_steps(result)),
-            "leak": _svg(_leak(result)),
-            "combs": _svg(_combs(result)),
-        }
-    data = "" if "breast_cancer" in result.source else f" --data {result.source}"
+    drawn = {"accuracy": _accuracy(facts), "steps": _steps(result), "leak": _leak(result), "combs": _combs(result)}
+    figures = {name: _svg(name, figure) for name, figure in drawn.items()}
     return template.render(
         facts=facts,
         figures=figures,
@@ -49,7 +44,7 @@ def html(result: DemoResult) -> str:
         statements=PrivacyReport.of(result.spec).statements,
         combs=_rows(result),
         n_shown=min(N_COMBS, len(result.spec.features)),
-        command=f"hashcomb demo{data} --owners {len(result.owners)} --seed {result.seed}",
+        command=result.command,
         version=__version__,
     )
 
@@ -63,10 +58,13 @@ def _rows(result: DemoResult) -> list[dict[str, Any]]:
     ]
 
 
-def _svg(figure: Figure) -> Markup:
-    text = io.StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return Markup(text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2])  # noqa: S704 our own figure
+def _svg(name: str, figure: Figure) -> Markup:
+    file = io.StringIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    _, begin, rest = file.getvalue().partition("<svg")
+    # Every figure calls its parts alike; on one page, each gets names of its own.
+    return Markup(re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", begin + rest))  # noqa: S704 our own figure
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Any]:
@@ -105,12 +103,11 @@ def _steps(result: DemoResult) -> Figure:
 
 
 def _leak(result: DemoResult) -> Figure:
-    recovered = 100 * np.mean([owner["recovered"] for owner in result.owners.values()], axis=0)
-    guessed = 100 * np.mean([owner["guessed"] for owner in result.owners.values()], axis=0)
+    recovered, guessed = np.array(result.leak.joint), np.array(result.leak.guessed)
     order = np.argsort(recovered)
     figure, axes = _axes(7, 2.8)
     axes.vlines(range(len(order)), guessed[order], recovered[order], color="#c9d2db", linewidth=1)
-    axes.plot(range(len(order)), recovered[order], "o", color=TOKENS, markersize=4, label="frequency matching")
+    axes.plot(range(len(order)), recovered[order], "o", color=TOKENS, markersize=4, label="columns together")
     axes.plot(
         range(len(order)), guessed[order], "_", color="#333", markersize=7, label="guessing the most frequent leaf"
     )
@@ -139,4 +136,4 @@ def _combs(result: DemoResult) -> Figure:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 24 else name[:23] + "…"
+    return (name if len(name) <= 24 else name[:23] + "…").replace("$", r"\$")  # two of them would be mathematics

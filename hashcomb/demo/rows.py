@@ -23,12 +23,13 @@ class Rows(NamedTuple):
     """Features and labels of some rows."""
 
     names: list[str]
+    label: str
     X: NDArray[np.float64]
     y: NDArray[np.object_]
 
     def part(self, chosen: NDArray[np.bool_]) -> Rows:
         """Return the chosen rows."""
-        return Rows(self.names, self.X[chosen], self.y[chosen])
+        return Rows(self.names, self.label, self.X[chosen], self.y[chosen])
 
     def distinct(self) -> NDArray[np.bool_]:
         """Return which rows are the first of their kind, label included."""
@@ -49,9 +50,10 @@ def load(paths: Sequence[str]) -> Rows:
     """
     parts = [_load(path) for path in paths]
     for path, part in zip(paths, parts, strict=True):
-        if part.names != parts[0].names:
+        if (part.names, part.label) != (parts[0].names, parts[0].label):
             raise DataError(f"{Path(path).name} has other columns than {Path(paths[0]).name}")
-    return Rows(parts[0].names, np.concatenate([p.X for p in parts]), np.concatenate([p.y for p in parts]))
+    X, y = np.concatenate([part.X for part in parts]), np.concatenate([part.y for part in parts])
+    return Rows(parts[0].names, parts[0].label, X, y)
 
 
 def _load(path: str) -> Rows:
@@ -67,7 +69,12 @@ def _load(path: str) -> Rows:
     if missing.any():
         raise DataError("a label is missing", column=label, row=int(missing.argmax()))
     X = np.concatenate([np.column_stack([batch[name] for name in names]) for batch in batches])
-    return Rows(names, X, y)
+    if not np.isfinite(X).all():
+        row, column = np.argwhere(~np.isfinite(X))[0]
+        hint = "the demo takes complete rows: fill it, or leave the row out"
+        problem = f"a missing value or an infinity in {Path(path).name}"
+        raise DataError(problem, column=names[column], row=int(row), hint=hint)
+    return Rows(names, label, X, y)
 
 
 def held_out(X: NDArray[np.float64], seed: int) -> NDArray[np.bool_]:

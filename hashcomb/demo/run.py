@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from hashcomb.integrations import require
 from hashcomb.mpc import STEPS, free_ports
 from hashcomb.spec import Spec
 
-__all__ = ("Accuracy", "DemoResult", "run_demo")
+__all__ = ("Accuracy", "DemoResult", "Leak", "run_demo")
 
 OWNER_STEPS = len(STEPS) + 4  # rows before, then encode, encoded and scored
 DEADLINE_S = 170.0
@@ -42,26 +43,29 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     tokens: float
 
 
+class Leak(msgspec.Struct, frozen=True, kw_only=True):
+    """What attacks without the Key recover, in percent of the training rows' leaves, by feature."""
+
+    joint: tuple[float, ...]
+    near: tuple[float, ...]
+    frequency: tuple[float, ...]
+    guessed: tuple[float, ...]
+    n_known: int
+
+
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     """What the demo found."""
 
     source: str
+    command: str
     seed: int
     spec: Spec
     owners: dict[str, dict[str, Any]]
     trainer: dict[str, Any]
     accuracy: tuple[Accuracy, ...]
+    leak: Leak
     n_scored: int
     seconds: float
-
-    @property
-    def fingerprint(self) -> str:
-        """Fingerprint of the agreed Spec."""
-        return self.spec.fingerprint
-
-    def total(self, fact: str) -> float:
-        """Add up a fact over the owners."""
-        return float(sum(owner[fact] for owner in self.owners.values()))
 
 
 def run_demo(*, data: str | None, owners: int | None, seed: int, report_path: str, as_json: bool) -> DemoResult:
@@ -105,7 +109,7 @@ def run_demo(*, data: str | None, owners: int | None, seed: int, report_path: st
         files = deal_folder(data, owners) if data else deal_bundled(stage.homes(owners or 3), seed)
         stage.start(files)
         stage.play()
-        result = stage.result(data or "scikit-learn's breast_cancer", begun)
+        result = stage.result(data, begun)
     with writing(report_path) as file:
         file.write(report.html(result).encode())
     screen.show(result, report_path, as_json=as_json)
@@ -116,10 +120,10 @@ class _Process:
     """One process of the demo, and what it says."""
 
     def __init__(self, name: str, module: str, config: dict[str, Any], said: queue.Queue[Any], log: Path) -> None:
-        self.name, self._log = name, log
+        self.name = name
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"hashcomb.demo.{module}"],
+                [sys.executable, "-P", "-m", f"hashcomb.demo.{module}"],  # -P: nothing from the current folder
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -132,9 +136,11 @@ class _Process:
 
     def _listen(self, said: queue.Queue[Any]) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            said.put((self.name, json.loads(line)))
-        said.put((self.name, {"event": "ended", "status": self._process.wait()}))
+        try:
+            for line in self._process.stdout:
+                said.put((self.name, json.loads(line)))
+        finally:
+            said.put((self.name, {"event": "ended", "status": self._process.wait()}))
 
     def tell(self, message: dict[str, Any]) -> None:
         """Send a message to the process."""
@@ -142,11 +148,6 @@ class _Process:
         with contextlib.suppress(BrokenPipeError):  # it failed, and its own message says why
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
-
-    def last_words(self) -> str:
-        """Return the last line that the process wrote to stderr."""
-        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
 
     def stop(self) -> None:
         """End the process, if it has not ended."""
@@ -168,6 +169,7 @@ class _Stage:
         self._processes: dict[str, _Process] = {}
         self._owners: list[str] = []
         self._facts: dict[str, dict[str, Any]] = {}
+        self._finished: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -212,7 +214,8 @@ class _Stage:
             self._collect(["trainer"], "trained", advance)
             for owner in self._owners:
                 self._processes[owner].tell({"predictions": str(self._work / "outbox" / f"{owner}.json")})
-            self._processes["yardstick"].tell({"go": True})
+            spec = self._work / self._owners[0] / "spec.toml"
+            self._processes["yardstick"].tell({"spec": str(spec), "tokens": str(self._work / "inbox")})
             self._collect([*self._owners, "yardstick"], "scored", advance)
 
     def _collect(self, names: list[str], event: str, advance: Any) -> None:
@@ -223,24 +226,32 @@ class _Stage:
             kind = message.pop("event")
             if kind == "error":
                 raise DataError(f"{name}: {message['problem']}")
-            if kind == "ended" and name in waiting:
-                raise HashcombError(f"the process of {name} ended: {self._processes[name].last_words()}")
-            if kind == "ended":
+            if kind == "ended" and name in self._finished:
                 continue
+            if kind == "ended":
+                raise HashcombError(f"the process of {name} ended before its time (status {message['status']})")
+            if kind in ("scored", "trained"):
+                self._finished.add(name)
             advance(name, message.get("step", kind))
             if kind == event:
                 waiting.discard(name)
                 self._facts.setdefault(name, {}).update(message)
 
-    def result(self, source: str, begun: float) -> DemoResult:
+    def result(self, data: str | None, begun: float) -> DemoResult:
         """Put together what the processes reported."""
+        source = data or "scikit-learn's breast_cancer"
+        where = f" --data {shlex.quote(data)}" if data else ""
         owners = {name: self._facts[name] for name in self._owners}
         raw, n_scored = self._facts["yardstick"], sum(owner["n_scored"] for owner in owners.values())
         if len({owner["fingerprint"] for owner in owners.values()}) != 1:
             raise HashcombError("the owners hold different Specs")
+        if n_scored == 0:
+            raise DataError("no row is held out", hint="there are too few different rows")
         spec = read_spec(self._work / self._owners[0] / "spec.toml")
         return DemoResult(
             source=source,
+            command=f"hashcomb demo{where} --owners {len(owners)} --seed {self._seed}",
+            leak=Leak(**raw["leak"]),
             seed=self._seed,
             spec=spec,
             owners=owners,

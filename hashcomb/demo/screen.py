@@ -11,27 +11,31 @@ from rich.console import Console
 from rich.table import Table
 
 from hashcomb.demo.run import DemoResult
+from hashcomb.spec import Quantile
 
 __all__ = ("show", "summary")
 
 
 def show(result: DemoResult, report_path: str, *, as_json: bool) -> None:
     """Print what the demo found, as tables or as JSON."""
-    console = Console(highlight=False, soft_wrap=as_json, width=None if Console().is_terminal else 100)
+    console = Console(highlight=False, markup=False, soft_wrap=as_json, width=None if Console().is_terminal else 100)
     if as_json:
         console.print_json(json.dumps(summary(result) | {"report": report_path}), highlight=False)
         return
     facts = summary(result)
+    leak = facts["leak"]
     console.print(_agreed(facts))
     console.print(_accuracy(facts))
-    console.print(_seen(result))
+    console.print(_seen(result, facts))
     console.print(
         f"Encoding: {facts['rows_per_s']:,.0f} rows/s, {facts['values_per_s']:,.0f} values/s "
         "(one thread of one owner, its own rows repeated to five million values)."
     )
     console.print(
-        "Leak: tokens are deterministic, so no differential privacy. Without the Key, matching frequencies names "
-        f"{facts['recovered']:.1f} % of leaves rightly; naming always the most frequent, {facts['guessed']:.1f} %."
+        "Leak: tokens are deterministic, so no differential privacy. Without the Key, somebody who holds the "
+        f"trainer's tokens and labels, the edges and {leak['n_known']:,} other rows names at least {leak['joint']:.0f} "
+        f"% of leaves rightly, and {leak['near']:.0f} % to within one leaf, by how columns go together; by frequencies "
+        f"alone {leak['frequency']:.0f} %; by naming always the most frequent {leak['guessed']:.0f} %."
     )
     console.print(f"{result.seconds:.1f} s in all. Report with figures: {report_path}")
 
@@ -47,7 +51,8 @@ def summary(result: DemoResult) -> dict[str, Any]:
         "rows": sum(owner["n_rows"] for owner in owners),
         "features": len(result.spec.features),
         "depth": result.spec.depth,
-        "fingerprint": result.fingerprint,
+        "edges": sum(len(set(f.edges)) for f in result.spec.features if isinstance(f, Quantile)),
+        "fingerprint": result.spec.fingerprint,
         "fingerprints": {name: owner["fingerprint"] for name, owner in result.owners.items()},
         "agreement_s": max(sum(owner["seconds"].values()) for owner in owners),
         "agreement_rounds": owners[0]["n_rounds"],
@@ -56,8 +61,8 @@ def summary(result: DemoResult) -> dict[str, Any]:
         "accuracy": msgspec.to_builtins(result.accuracy),
         "rows_per_s": rows_per_s,
         "values_per_s": rows_per_s * len(result.spec.features),
-        "recovered": 100 * float(np.mean([owner["recovered"] for owner in owners])),
-        "guessed": 100 * float(np.mean([owner["guessed"] for owner in owners])),
+        "leak": {name: float(np.mean(values)) for name, values in msgspec.structs.asdict(result.leak).items()}
+        | {"n_known": result.leak.n_known},
         "trainer": result.trainer,
         "seconds": result.seconds,
     }
@@ -87,7 +92,7 @@ def _accuracy(facts: dict[str, Any]) -> Table:
     return table
 
 
-def _seen(result: DemoResult) -> Table:
+def _seen(result: DemoResult, facts: dict[str, Any]) -> Table:
     """Say what each party had before it, from what the processes reported."""
     owners, trainer = list(result.owners.values()), result.trainer
     least, most = min(o["n_rows"] for o in owners), max(o["n_rows"] for o in owners)
@@ -96,8 +101,9 @@ def _seen(result: DemoResult) -> Table:
         table.add_column(heading)
     table.add_row(
         "an owner",
-        f"its own {least:,} to {most:,} rows; shares, which are random numbers; the Spec and the Key",
-        "another owner's rows, counts or votes",
+        f"its own {least:,} to {most:,} rows; shares, which are random numbers; the Key; the Spec, whose "
+        f"{facts['edges']:,} edges are rounded values of all owners' rows",
+        "which of the others' rows an edge is from; any other value; votes (unless half of the owners collude)",
     )
     table.add_row(
         "the trainer",
@@ -107,7 +113,7 @@ def _seen(result: DemoResult) -> Table:
     )
     table.add_row(
         "the yardstick",
-        "all raw rows in one place, for the column 'raw' only",
+        "all raw rows in one place, for the column 'raw' and to judge the leak",
         "(no such party exists outside this demo)",
     )
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from hashcomb.errors import DataError
 from hashcomb.files import CsvTokens, same_origin
 from hashcomb.tokens import TokenHeader
 
-__all__ = ("work",)
+__all__ = ("check_labels", "read_tokens", "work")
+
+MIN_ROWS = 5  # target encoding is cross-fitted in five parts
 
 
 def work(config: dict[str, Any]) -> None:
@@ -25,14 +28,16 @@ def work(config: dict[str, Any]) -> None:
     receive()  # the owners have handed over
     train, tests = sorted(inbox.glob("*.train.csv")), sorted(inbox.glob("*.test.csv"))
     header = CsvTokens(train[0]).header
-    X, y = (np.concatenate(parts) for parts in zip(*(_read(path, header) for path in train), strict=True))
+    X, y = (np.concatenate(parts) for parts in zip(*(read_tokens(path, header) for path in train), strict=True))
     check_labels(y)
     predictions: dict[str, dict[str, list[str]]] = {path.name.removesuffix(".test.csv"): {} for path in tests}
+    n_tested: dict[str, int] = {}
     for model in MODELS:
         send("step", step=model)
         fitted = on_tokens(model, len(X), config["seed"]).fit(X, y)
         for path in tests:
-            rows = _read(path, header)[0]
+            rows = read_tokens(path, header)[0]
+            n_tested[path.name] = rows.size
             predicted = fitted.predict(rows).tolist() if len(rows) else []
             predictions[path.name.removesuffix(".test.csv")][model] = predicted
     for owner, predicted_by in predictions.items():
@@ -42,7 +47,7 @@ def work(config: dict[str, Any]) -> None:
         "trained",
         n_files=len(files),
         n_bytes=sum(path.stat().st_size for path in files),
-        n_tokens=int(X.size),
+        n_tokens=int(X.size) + sum(n_tested.values()),
         n_labels=len(y),
         n_distinct=[len(np.unique(column)) for column in X.T],
         columns=[*header.columns, "label"],
@@ -51,17 +56,21 @@ def work(config: dict[str, Any]) -> None:
 
 
 def check_labels(y: NDArray[Any]) -> None:
-    """Raise `DataError` if the labels are no classes."""
+    """Raise `DataError` if the labels are no classes, or there are too few of one to train on."""
     n_classes = len(set(y.tolist()))
     if not 2 <= n_classes <= MAX_CLASSES:
         raise DataError(
             f"the last column holds {n_classes} different labels", hint=f"it must hold 2 to {MAX_CLASSES} classes"
         )
+    if min(Counter(y.tolist()).values()) < MIN_ROWS:
+        raise DataError(f"a class has fewer than {MIN_ROWS} rows to train on", hint="leave the class out, or add rows")
 
 
-def _read(path: Path, header: TokenHeader) -> tuple[NDArray[Any], NDArray[Any]]:
+def read_tokens(path: Path, header: TokenHeader | None = None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read tokens, and labels where there are any; check them, and that they belong to `header`."""
     source = CsvTokens(path)
     source.verify()
+    header = header or source.header
     same_origin(header, source.header)
     batches = list(source.batches())
     if not batches:

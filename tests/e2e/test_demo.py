@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +55,7 @@ def test_four_owners_and_a_trainer(process: Start, folder: Path, tmp_path: Path)
     assert first["fingerprint"] in page
     assert page.count("<svg") == 4
     again = json.loads(run(process, "--data", folder, "--seed", 3, "--json")[1])
-    for fact in ("fingerprint", "accuracy", "held_out", "recovered", "guessed"):
+    for fact in ("fingerprint", "accuracy", "held_out", "leak"):
         assert again[fact] == first[fact]
     assert again["trainer"]["sample"] != first["trainer"]["sample"]  # the Key is new
 
@@ -120,6 +122,61 @@ def test_a_bad_file_is_named(process: Start, folder: Path) -> None:
     assert status == 1
     assert "owner-03: column 'b', row 169" in err
     assert "SECRET" not in err
+
+
+@pytest.mark.parametrize(
+    ("place", "who", "when"),
+    [(1, "owner-02", "trainer: random forest"), (4, "trainer", "owner-01: depth"), (5, "yardstick", "owner-01: depth")],
+    ids=["owner", "trainer", "yardstick"],
+)
+def test_a_process_that_is_killed(
+    process: Start, folder: Path, tmp_path: Path, place: int, who: str, when: str
+) -> None:
+    """Whichever process dies, whenever: the demo ends at once, names it, and leaves nothing."""
+    child = process("demo", "--data", folder, env={**os.environ, "TMPDIR": str(tmp_path)})
+    while when not in child.stderr.readline():
+        assert child.poll() is None
+    children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    os.kill(int(children[place]), signal.SIGKILL)
+    _, err = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert f"the process of {who} ended" in err
+    assert sorted(os.listdir(tmp_path)) == ["data"]
+
+
+def test_odd_names_and_a_program_in_the_way(folder: Path, tmp_path: Path) -> None:
+    """Names that look like markup or mathematics are shown, and files of the current folder are not run."""
+    for path in folder.glob("*.csv"):
+        path.write_text(path.read_text().replace("a,b,noise", "$\\bad{$,[b],[/x]", 1))
+    (tmp_path / "secrets.py").write_text("raise RuntimeError('SECRET')\n")
+    folder = folder.rename(tmp_path / "my [old] data")
+    command = [str(Path(sys.executable).with_name("hashcomb")), "demo", "--data", str(folder), "--report", "[r].html"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "my [old] data" in done.stdout.replace("\n", "")
+    page = (tmp_path / "[r].html").read_text()
+    assert "$\\bad{$" in page
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("label\n", "target\n", "other columns"),
+        (",yes\n", ",no\n", "1 different labels"),
+    ],
+    ids=["label's name", "one class"],
+)
+def test_data_that_nobody_can_learn_from(process: Start, folder: Path, old: str, new: str, says: str) -> None:
+    """Files that name their labels differently, and labels of one class, end the demo with a reason."""
+    paths = sorted(folder.glob("*.csv"))
+    for path in paths if "yes" in old else paths[:1]:
+        path.write_text(path.read_text().replace(old, new))
+    options = ["--data", folder, "--owners", 3] if "label" in old else ["--data", folder]
+    status, _, err = run(process, *options)
+    assert status == 1
+    assert says in err
 
 
 def test_ctrl_c_ends_every_process(process: Start, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Frequency matching does what an attacker would, and is judged beside guessing."""
+"""Attacks do what an attacker would, and are judged beside guessing."""
 
 import numpy as np
 import pytest
 
-from hashcomb.attacks import frequency_matching
+from hashcomb.attacks import frequency_matching, joint_matching
 from hashcomb.errors import DataError
 
 
@@ -42,3 +42,48 @@ def test_shapes_that_do_not_fit(shapes: tuple[tuple[int, ...], ...]) -> None:
     tokens, auxiliary, truth = (np.zeros(shape, dtype=int) for shape in shapes)
     with pytest.raises(DataError):
         frequency_matching(tokens, auxiliary, truth)
+
+
+def related(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return leaves (16 equally frequent ones) of six columns that go together, and a label that they tell."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_rows, 1)) + 0.3 * rng.normal(size=(n_rows, 6))
+    ranks = x.argsort(axis=0).argsort(axis=0)
+    return ranks * 16 // n_rows, np.where(x.sum(axis=1) > 0, "yes", "no")
+
+
+def relabel(leaves: np.ndarray, seed: int) -> np.ndarray:
+    """Replace the leaves of each column by names that say nothing."""
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.permutation(1000)[column] for column in leaves.T], axis=1)
+
+
+def test_columns_that_go_together_give_leaves_away() -> None:
+    """Where frequencies say nothing, the other columns and the label do: most leaves are named, nearly all nearly."""
+    (leaves, y), (known, known_y) = related(2000, 0), related(500, 1)
+    tokens = relabel(leaves, 2)
+    result = joint_matching(tokens, known, leaves, labels=y, auxiliary_labels=known_y)
+    assert np.mean(result.recovered) > 0.6
+    assert np.mean(result.near) > 0.9
+    assert np.mean(frequency_matching(tokens, known, leaves).recovered) < 0.2
+    again = joint_matching(relabel(leaves, 3), known, leaves, labels=y, auxiliary_labels=known_y)
+    assert again == result  # the names of tokens do not matter
+
+
+def test_columns_that_do_not_go_together_give_nothing_away() -> None:
+    """On independent columns, and with labels at random, the attack is as good as guessing."""
+    rng = np.random.default_rng(0)
+    leaves, known = rng.integers(0, 16, (2000, 6)), rng.integers(0, 16, (500, 6))
+    labels = {"labels": rng.integers(0, 2, 2000), "auxiliary_labels": rng.integers(0, 2, 500)}
+    result = joint_matching(relabel(leaves, 1), known, leaves, **labels)
+    assert np.mean(result.recovered) < 0.2
+
+
+def test_a_small_sample_and_no_labels() -> None:
+    """Leaves that the sample has not met, a constant column and missing labels are no obstacle."""
+    leaves, _ = related(300, 0)
+    leaves[:, 5] = 0
+    result = joint_matching(relabel(leaves, 1), leaves[:9], leaves)
+    assert result.recovered[5] == 1.0
+    with pytest.raises(DataError, match="labels"):
+        joint_matching(leaves, leaves, leaves, labels=np.zeros(300))
