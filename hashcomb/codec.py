@@ -36,7 +36,7 @@ class HashComb:
     key : Key
         The secret that they share.
     dataset : str, optional
-        Name of the data set, a public salt: tokens of two data sets cannot be linked.
+        Name of the data set, a public salt: equal values have other tokens in another data set.
     round : int, optional
         Number of the round, a public salt, at least 0.
     n_threads : int, optional

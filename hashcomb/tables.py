@@ -124,19 +124,36 @@ def _open(path: Path) -> TextIO:
 
 
 def csv_header(file: TextIO, path: Path) -> list[str]:
-    """Read the line of column names; raise `FileFormatError` if there is none or a name occurs twice."""
+    """Read the line of column names.
+
+    Raises
+    ------
+    FileFormatError
+        If there is none, or a name occurs twice.
+    """
     try:
         names = next(csv.reader(file), [])
     except (csv.Error, UnicodeDecodeError):
         raise FileFormatError("is no UTF-8 CSV file", file=str(path)) from None
     if not names:
         raise FileFormatError("is empty", file=str(path), hint="the first line holds the column names")
+    if any(_is_measured(name) for name in names):
+        problem = "the first line holds numbers, which are no names of columns"
+        raise FileFormatError(problem, file=str(path), hint="write the column names above the first record")
     for place, name in enumerate(names):
         if name in names[:place]:
             # By their places: without a line of names, these would be values of the first record.
             problem = f"columns {names.index(name)} and {place} (counted from 0) have one name"
             raise FileFormatError(problem, file=str(path), hint="the first line must hold the column names")
     return names
+
+
+def _is_measured(name: str) -> bool:
+    """Return whether a name is a number with a fraction: the file has no line of names, and this is a record."""
+    try:
+        return any(map(str.isdigit, name)) and not float(name).is_integer()
+    except ValueError:
+        return False
 
 
 def csv_batches(file: TextIO, path: Path, n_columns: int, batch_rows: int) -> Iterator[list[list[str]]]:

@@ -105,7 +105,8 @@ async def agree(
     Privacy: semi-honest owners, of whom fewer than half collude, learn the Spec and what the docstrings of
     `agree_ranges`, `agree_edges` and `vote` state; more colluders see everything. Edges and exact ranges are
     values of records and carry no differential privacy. An owner that does not follow the protocol can spoil
-    the result, and may learn it first.
+    the result, learn it first, and choose by invented rows which ranks of the others' values are opened. Every
+    run opens its own list, a run that fails later too.
 
     Nothing here touches ``sys.argv``, logging or the event-loop policy of the program that calls it.
     """

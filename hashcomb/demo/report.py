@@ -115,7 +115,7 @@ def _leak(result: DemoResult) -> Figure:
     axes.set_ylabel("leaves named rightly, %")
     axes.set_xlabel("features, from the least to the most recognizable")
     axes.set_xticks([])
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return figure
 
 

@@ -220,5 +220,6 @@ def _outsider(spec: Spec, randomized: bool) -> str:
         )
     return (
         f"Without the Key, a token shows which rows of a feature have the same {what}, and how frequent each is; "
-        "with outside knowledge of frequencies some leaves can be recognized."
+        "with outside knowledge of frequencies, and above all of how features go together, many leaves can be "
+        "recognized (hashcomb.attacks)."
     )

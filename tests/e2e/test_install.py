@@ -86,7 +86,7 @@ def test_wheel_holds_one_package_and_everything_in_it(built: Path) -> None:
 def test_sdist_builds_the_same_wheel(built: Path, tmp_path: Path) -> None:
     """The wheel that comes from the sdist has the same files."""
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)  # our own archive; Python 3.11.2 knows no filter yet
     (source,) = tmp_path.iterdir()
     assert not (source / "hashcomb" / "mpc").exists()
     command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(tmp_path), str(source)]

@@ -203,10 +203,14 @@ def test_spec_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_second_name_is_told_by_its_place(tmp_path: Path) -> None:
-    """Where the line of names is missing, "names" are values of a record, and are not shown."""
+    """Where the line of names is missing, "names" are values of a record: they are refused, and not shown."""
     with pytest.raises(FileFormatError, match="columns 0 and 2") as caught:
-        rows_of(tmp_path, "63.5,SECRET,63.5\n1,2,3\n")
-    assert "63.5" not in str(caught.value)
+        rows_of(tmp_path, "6317,SECRET,6317\n1,2,3\n")
+    assert "6317" not in str(caught.value)
+    with pytest.raises(FileFormatError, match="no names") as caught:
+        rows_of(tmp_path, "63.17,SECRET,2\n1,2,3\n")
+    assert "63" not in str(caught.value).split("rows.csv")[1]
+    assert [list(batch) for batch in rows_of(tmp_path, "0,1,nan,1e\n1,2,3,4\n")] == [["0", "1", "nan", "1e"]]
 
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
