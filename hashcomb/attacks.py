@@ -17,6 +17,7 @@ __all__ = ("AttackResult", "frequency_matching", "joint_matching")
 Floats = NDArray[np.float64]
 
 N_ROUNDS = 30
+MAX_PAIRS = 20_000_000
 
 
 class AttackResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ def joint_matching(
     Raises
     ------
     DataError
-        If the shapes do not fit or there are no rows.
+        If the shapes do not fit, there are no rows, or too many leaves.
 
     Notes
     -----
@@ -143,7 +144,15 @@ class _Column:
         self._known_shares = counts / len(known)
 
     def match(self, guess: Floats, places: Floats, beside: Floats, known_beside: Floats) -> Floats:
-        """Return a place for every row: that of the leaf its token looks like most."""
+        """Return a place for every row: that of the leaf its token looks like most.
+
+        Raises
+        ------
+        DataError
+            If there are too many tokens and leaves.
+        """
+        if len(self._shares) * len(self._leaves) * (guess.shape[1] + 1) > MAX_PAIRS:
+            raise DataError("too many tokens and leaves to match", hint="attack fewer columns, or a smaller depth")
         looks = self._rows_of @ np.hstack([guess, beside]) / (self._shares * len(guess))[:, None]
         powers = np.vander(self.known, 4)
         curve, *_ = np.linalg.lstsq(powers, np.hstack([places, known_beside]), rcond=None)
@@ -169,10 +178,15 @@ def _indicators(labels: Any, others: Any, n_rows: int, n_others: int) -> tuple[F
     """Return a column of zeros and ones for each class, for the rows and for the auxiliary ones."""
     if labels is None and others is None:
         return np.empty((n_rows, 0)), np.empty((n_others, 0))
-    if labels is None or others is None or len(labels) != n_rows or len(others) != n_others:
+    y, known_y = np.asarray(labels), np.asarray(others)
+    if y.shape != (n_rows,) or known_y.shape != (n_others,):
         raise DataError("labels are needed for all rows and all auxiliary rows, or for none")
-    classes = np.unique(np.asarray(labels).astype(str))
-    return tuple((np.asarray(y).astype(str)[:, None] == classes).astype(float) for y in (labels, others))
+    if y.dtype.kind not in "fiub" or known_y.dtype.kind not in "fiub":
+        y, known_y = y.astype(str), known_y.astype(str)
+    classes = np.intersect1d(y, known_y)
+    if not len(classes):
+        raise DataError("rows and auxiliary rows have no label in common")
+    return (y[:, None] == classes).astype(float), (known_y[:, None] == classes).astype(float)
 
 
 def _judge(guess: NDArray[Any], known: NDArray[Any], true: NDArray[Any]) -> AttackResult:

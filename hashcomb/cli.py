@@ -299,7 +299,7 @@ def decode(tokens: str, spec_path: str, key_path: str, out: str, representative:
     header = source.header
     codec = HashComb(read_spec(spec_path), Key.load(key_path), dataset=header.dataset, round=header.round)
     names = [*codec.spec.names, *source.kept]
-    with row_writer(out, names) as writer, progress_bar("decoding", source.n_rows) as advance:
+    with row_writer(out, names, codec.spec) as writer, progress_bar("decoding", source.n_rows) as advance:
         for flat, kept in source.batches(BATCH_ROWS):
             shape = (len(flat), len(header.features), header.depth)
             array = flat.reshape(shape) if header.tokens == "comb" else flat

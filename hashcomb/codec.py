@@ -190,13 +190,17 @@ class HashComb:
         frame = as_frame(table)
         if out is not None:
             self._check_output(out, frame)
+        filled = out
         try:
             columns = Columns(table, self.spec, first_row)
+            if out is not None and out.shape != self._output_shape(columns.n_rows):
+                filled = None  # it is not ours to fill, nor to clear
+                raise DataError(f"out must have shape {self._output_shape(columns.n_rows)}")
             tokens = self._output(columns.n_rows, out)
             self._encode_all(columns, stream, first_row, tokens)
         except BaseException:
-            if out is not None:
-                out[...] = 0  # nothing half encoded stays in the caller's array
+            if filled is not None:
+                filled[...] = 0  # nothing half encoded stays in the caller's array
             raise
         if frame is None:
             return stamp(tokens, self.header)
@@ -212,11 +216,8 @@ class HashComb:
         run_chunks(work, columns.n_rows, len(self.spec.features), chunk, self._n_threads)
 
     def _output(self, n_rows: int, out: Array | None) -> Array:
-        shape = self._output_shape(n_rows)
         if out is None:
-            return np.empty(shape, dtype=self._book.dtype)
-        if out.shape != shape:
-            raise DataError(f"out must have shape {shape}")
+            return np.empty(self._output_shape(n_rows), dtype=self._book.dtype)
         return out.view(np.ndarray)
 
     def _check_output(self, out: Any, frame: Any) -> None:

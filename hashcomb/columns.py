@@ -28,6 +28,7 @@ __all__ = (
 )
 
 Values = NDArray[Any]
+_SCALARS = (np.number, np.bool_, np.str_)  # and no dates, whose item() is a number
 
 
 class Columns:
@@ -207,7 +208,7 @@ def _numbers_or_codes(values: Any, spec: Spec, index: int, first_row: int) -> Va
     items, missing = category_items(values)
     position = {category: place for place, category in enumerate(feature.categories)}
     if isinstance(feature.categories[0], str):
-        items = [_as_text(item) for item in items]
+        items = [item if type(item) is str else _as_text(item) for item in items]
     codes = np.array([position.get(item, -1) if _hashable(item) else -1 for item in items], dtype=np.float64)
     codes[missing] = np.nan
     unknown = codes < 0
@@ -241,9 +242,8 @@ def numbers_of(values: Any, name: str, first_row: int = 0) -> Values:
     """
     if isinstance(values, nw.Series) and values.dtype.is_temporal():
         raise DataError("dates and times are no numbers", column=name, hint="subtract a stated origin")
-    numeric = not isinstance(values, nw.Series) or values.dtype.is_numeric()
-    array = values.to_numpy() if isinstance(values, nw.Series) and numeric else values
-    if numeric and array.dtype.kind in "fiub":
+    array = _series_numbers(values) if isinstance(values, nw.Series) else values
+    if array is not None and array.dtype.kind in "fiub":
         return np.asarray(array, dtype=array.dtype if array.dtype in (np.float32, np.float64) else np.float64)
     items, missing = category_items(values)
     numbers = np.full(len(items), np.nan)
@@ -251,6 +251,18 @@ def numbers_of(values: Any, name: str, first_row: int = 0) -> Values:
         if not missing[row]:
             numbers[row] = _number(item, name, first_row + row)
     return numbers
+
+
+def _series_numbers(series: Any) -> Any:
+    """Return a series as an array, None if it has no type of numbers."""
+    if series.dtype == nw.Boolean:
+        return series.cast(nw.Float64).to_numpy()
+    if not series.dtype.is_numeric():
+        return None
+    try:
+        return series.to_numpy()  # exact; a cast may refuse what is beyond 2**53
+    except Exception:  # of whichever library: there is no array of this type
+        return series.cast(nw.Float64).to_numpy()
 
 
 def _number(item: Any, name: str, row: int) -> float:
@@ -272,7 +284,8 @@ def category_items(values: Any) -> tuple[list[Any], NDArray[np.bool_]]:
         items = values.to_list()
     else:
         items, missing = values.tolist(), np.zeros(len(values), dtype=bool)
-    items = [item.item() if isinstance(item, np.generic) else item for item in items]
+    if any(isinstance(item, _SCALARS) for item in items):
+        items = [item.item() if isinstance(item, _SCALARS) else item for item in items]
     # None, NaN and pandas' NA, which may hide in columns of objects.
     missing |= np.array([is_missing(item) for item in items], dtype=bool)
     return items, missing
@@ -289,7 +302,7 @@ def is_missing(item: Any) -> bool:
 
 def _as_text(item: Any) -> Any:
     """Return whole numbers as the text that a CSV file has for them; one table's 1 is the other's "1"."""
-    if isinstance(item, bool) or not isinstance(item, int | float) or item != item or item != int(item):
+    if isinstance(item, bool) or not isinstance(item, int | float) or not float(item).is_integer():
         return item
     return str(int(item))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
+import numpy as np
 
 from hashcomb.errors import SpecError
 
@@ -34,12 +36,16 @@ def parse_toml(text: str | bytes) -> Any:
     return _parse(text, _load_toml)
 
 
-# A run of dotted keys, which tomllib takes time and memory for that grow with the square of its length.
-_DOTTED = re.compile(r"""(?<![\w.-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
+# A run of dotted keys, which tomllib takes time and memory for that grow with the square of its length; or a
+# string or a comment, whose dots do not count.
+_DOTTED = re.compile(
+    r"""(?P<run>(?<![\w.-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64})"""
+    r"""|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|\#[^\n]*+"""
+)
 
 
 def _load_toml(text: str) -> Any:
-    if _DOTTED.search(text):
+    if any(found["run"] for found in _DOTTED.finditer(text)):
         raise SpecError("nested too deep", hint="hashcomb writes no such document")
     return tomllib.loads(text)
 
@@ -96,8 +102,8 @@ def to_record(document: Any, kind: type[T]) -> T:
         raise SpecError(f"cannot be read: {_first_line(error)}") from None
 
 
-def check_types(record: msgspec.Struct) -> None:
-    """Check the fields of a record that was made in Python, as `to_record` checks those of a document.
+def settle_types(record: msgspec.Struct) -> None:
+    """Convert the fields of a record that was made in Python to their types, as `to_record` does for a document.
 
     Raises
     ------
@@ -105,8 +111,13 @@ def check_types(record: msgspec.Struct) -> None:
         If a field is of another type, or none of the allowed words; ``path`` names it.
     """
     for field in msgspec.structs.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.generic):
+            value = value.item()
+        elif isinstance(value, os.PathLike):
+            value = os.fspath(value)
         try:
-            msgspec.convert(getattr(record, field.name), field.type)
+            msgspec.structs.force_setattr(record, field.name, msgspec.convert(value, field.type))
         except msgspec.ValidationError as error:
             raise SpecError(str(error).partition(" - at")[0], path=field.name) from None
 

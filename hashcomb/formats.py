@@ -58,10 +58,14 @@ def token_writer(path: str, header: TokenHeader, keep: Sequence[str]) -> Any:
     return (arrow.ParquetTokenWriter if arrow else files.CsvTokenWriter)(path, header, keep)
 
 
-def row_writer(path: str, names: Sequence[str]) -> Any:
-    """Return a writer of columns; a context manager."""
+def row_writer(path: str, names: Sequence[str], spec: Spec) -> Any:
+    """Return a writer of columns, among them those that `spec` decodes to; a context manager."""
     arrow = _parquet(path)
-    return (arrow.ParquetWriter if arrow else tables.CsvWriter)(path, names)
+    if not arrow:
+        return tables.CsvWriter(path, names)
+    text = text_columns(spec)
+    types = {f.name: "string" if f.name in text else "int64" for f in spec.features if isinstance(f, Categorical)}
+    return arrow.ParquetWriter(path, names, types)
 
 
 def read_all(path: str, drop: Collection[str], text: Collection[str] = ()) -> tables.Batch:

@@ -154,4 +154,4 @@ def _with_means(feature: Feature, numbers: NDArray[np.float64], depth: int) -> F
     np.minimum.at(least, leaves, numbers)
     np.maximum.at(most, leaves, numbers)
     inside = np.clip(mean, least, most)  # rounding must not take a mean out of its leaf
-    return replace(feature, means=tuple(np.where(counts > 0, inside, centers)))
+    return replace(feature, means=tuple(np.where(counts > 0, inside, centers).tolist()))

@@ -19,7 +19,9 @@ def print_facts(facts: dict[str, Any], as_json: bool) -> None:
         return
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:{width}}  {_shown(value)}")
+        # What a file says of itself must not move the cursor.
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in _shown(value))
+        click.echo(f"{name:{width}}  {shown}")
 
 
 def _shown(value: Any) -> str:
@@ -27,10 +29,7 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {item}" for name, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
-    if value is None or value == "":
-        return "none"
-    # What a file says of itself must not move the cursor.
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
+    return "none" if value is None or value == "" else str(value)
 
 
 @contextlib.contextmanager

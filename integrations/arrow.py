@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -91,24 +92,38 @@ def _is_number(kind: Any) -> bool:
     return any(is_kind(kind) for is_kind in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
 
 
-def _arrow(values: Any, name: str) -> Any:
+def _arrow(values: Any, name: str, kind: str | None = None) -> Any:
     if isinstance(values, pa.Array):
         return values
     try:
-        array = pa.array(values, from_pandas=True)
+        return pa.array(values, type=None if kind is None else pa.type_for_alias(kind), from_pandas=True)
     except (pa.ArrowException, OverflowError):
         raise DataError("holds values that one Parquet column cannot", column=name) from None
-    # A batch without a single value has no type, and the next one may have text.
-    return array.cast(pa.string()) if pa.types.is_null(array.type) else array
 
 
-def _digest(file: Any, end: int, header: TokenHeader) -> str:
-    """Return the SHA-256 of the header and of all that stands before the file's footer."""
-    digest = hashlib.sha256(header.to_json().encode() + b"\0")
+# The SHA-256 stands in the footer, and counts as zeros when it is computed: every other bit of the file is covered.
+_NONE = b"0" * 64
+_PLACE = re.compile(rb"hashcomb\.sha256.{1,8}?([0-9a-f]{64})", re.DOTALL)
+
+
+def _digest(file: Any) -> tuple[int, str]:
+    """Return where the SHA-256 of a whole Parquet file stands, and what it must be."""
+    end = file.seek(-8, os.SEEK_END)
+    start = max(0, end - int.from_bytes(file.read(4), "little"))
+    file.seek(start)
+    found = _PLACE.search(file.read(end - start))
+    if found is None:
+        return 0, ""
+    place, digest = start + found.start(1), hashlib.sha256()
     file.seek(0)
-    while block := file.read(min(1 << 20, end - file.tell())):
+    left = place
+    while left:
+        block = file.read(min(1 << 20, left))
         digest.update(block)
-    return digest.hexdigest()
+        left -= len(block)
+    file.seek(place + len(_NONE))
+    digest.update(_NONE + file.read())  # the rest of the footer
+    return place, digest.hexdigest()
 
 
 class _Writer:
@@ -124,14 +139,21 @@ class _Writer:
         return self
 
     def _write(self, columns: dict[str, Any]) -> None:
-        table = pa.table(columns)
         if self._parquet is None:
-            # Page checksums, so that a damaged or edited page is seen when it is read.
-            self._parquet = pq.ParquetWriter(self._file, table.schema, write_page_checksum=True)
-        for field in self._parquet.schema:
-            if table.schema.field(field.name).type != field.type:
-                raise DataError("changes its type from one batch to the next", column=field.name)
-        self._parquet.write_table(table)
+            # A first batch without a single value has no type: text.
+            typed = {name: c.cast(pa.string()) if pa.types.is_null(c.type) else c for name, c in columns.items()}
+            schema = pa.table(typed).schema.with_metadata(self._metadata())
+            self._parquet = pq.ParquetWriter(self._file, schema, write_page_checksum=True)
+        schema = self._parquet.schema
+        for name, column in columns.items():
+            if pa.types.is_null(column.type):
+                columns[name] = column.cast(schema.field(name).type)
+            elif column.type != schema.field(name).type:
+                raise DataError("changes its type from one batch to the next", column=name)
+        self._parquet.write_table(pa.table(columns, schema=schema))
+
+    def _metadata(self) -> dict[bytes, bytes]:
+        return {}
 
     def _finish(self) -> None:
         self._parquet.close()
@@ -157,15 +179,19 @@ class ParquetWriter(_Writer):
         Where to.
     names : sequence of str
         The columns.
+    types : mapping of str to str, optional
+        Types of columns of objects, as pyarrow calls them; else they are those of the first batch.
     """
 
-    def __init__(self, path: str | os.PathLike[str], names: Sequence[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], names: Sequence[str], types: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(path)
-        self._names = list(names)
+        self._names, self._types = list(names), types or {}
 
     def write(self, batch: Batch) -> None:
         """Write the rows of a batch."""
-        self._write({name: _arrow(batch[name], name) for name in self._names})
+        self._write({name: _arrow(batch[name], name, self._types.get(name)) for name in self._names})
 
 
 class ParquetTokenWriter(_Writer):
@@ -188,12 +214,15 @@ class ParquetTokenWriter(_Writer):
         columns |= {name: _arrow(kept[name], name) for name in self._kept}
         self._write(columns)
 
+    def _metadata(self) -> dict[bytes, bytes]:
+        return {_KEY: self._header.to_json().encode(), _SHA256: _NONE}
+
     def _finish(self) -> None:
-        end = self._file.tell()  # all pages are written, the footer is not
-        digest = _digest(self._file, end, self._header)
-        self._file.seek(end)
-        self._parquet.add_key_value_metadata({_KEY: self._header.to_json().encode(), _SHA256: digest.encode()})
         super()._finish()
+        self._file.flush()
+        place, digest = _digest(self._file)
+        self._file.seek(place)
+        self._file.write(digest.encode())
 
 
 class ParquetTokens:
@@ -226,13 +255,9 @@ class ParquetTokens:
 
     def verify(self) -> None:
         """Raise `FileFormatError` if the file is truncated or edited."""
-        for _ in _batches(self._file, self._path, 65_536):
-            pass  # reads every page, with its checksum
         with self._path.open("rb") as file:
-            file.seek(-8, os.SEEK_END)
-            footer = int.from_bytes(file.read(4), "little")
-            digest = _digest(file, file.tell() - 4 - footer, self.header)
-        if digest != self._sha256:
+            _, digest = _digest(file)
+        if not digest or digest != self._sha256:
             raise FileFormatError(
                 "was edited: its SHA-256 is not the one in its metadata",
                 file=str(self._path),

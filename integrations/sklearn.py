@@ -197,6 +197,7 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         dtype = (np.float64, np.float32)
         rules = {"skip_check_array": True} if mixed else {"dtype": dtype, "order": "C", "ensure_all_finite": False}
         refused = None
+        columns = read_columns(X, None) if mixed else None  # refuses what has not two dimensions
         try:
             checked = validate_data(self, X, reset=reset, **rules)
         except ValueError as error:
@@ -204,18 +205,19 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if refused is not None:  # out here, where the error that shows values is no longer the context
             raise _without_values(refused, X)
         names = self._names()
-        if mixed:
-            return self._columns(X, names)
+        if columns is not None:
+            return self._columns(columns, names)
         _refuse_infinite(checked, names)
         if self.spec is None or not hasattr(self, "feature_names_in_"):
             return checked
         return checked[:, _order(names, self.spec.names)]
 
-    def _columns(self, X: Any, names: list[str]) -> dict[str, Any]:
+    def _columns(self, read: Any, names: list[str]) -> dict[str, Any]:
         """Return the columns by the names of the Spec: numbers, or objects where they are categories."""
-        read = read_columns(X, None)
         found = list(read.T) if isinstance(read, np.ndarray) else read
         wanted = names if self.spec is None else list(self.spec.names)
+        if len(found) != len(wanted) and not hasattr(self, "feature_names_in_"):
+            raise DataError(f"{len(found)} columns, where the Spec has {len(wanted)}")
         order = _order(names, wanted) if hasattr(self, "feature_names_in_") else range(len(wanted))
         columns: dict[str, Any] = {}
         for name, place_ in zip(wanted, order, strict=True):
@@ -307,7 +309,8 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         X.eliminate_zeros()
         columns = X.sorted_indices().indices
         each = np.tile(np.arange(len(issued)), X.shape[0])
-        if X.shape[1] != len(known) or len(columns) != len(each) or (block[columns] != each).any():
+        wrong = X.shape[1] != len(known) or (np.diff(X.indptr) != len(issued)).any() or (X.data != 1).any()
+        if wrong or (block[columns] != each).any():
             raise DataError("no one-hot rows of this encoder: each has one entry for every token column")
         return known[columns].reshape(X.shape[0], -1)
 

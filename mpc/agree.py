@@ -118,7 +118,8 @@ async def agree(
     session = hashlib.sha256(b"hashcomb session 1\0" + party.digest + policy.digest + features).digest()
     watch = _Watch(progress)
     watch.start("connect")
-    _trial(names, policy, policy.depth_max)
+    # At this owner's vote, or the least depth that has the level which is to be encoded.
+    _trial(names, policy, min(policy.depth_max, max(depth, policy.tokens if isinstance(policy.tokens, int) else 1)))
     link = await connect(party, Hello(session=session, n_features=len(names), features=features))
     try:
         agreement: Agreement = await link.within(

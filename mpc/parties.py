@@ -15,7 +15,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from hashcomb.documents import check_types, parse_toml, to_record
+from hashcomb.documents import parse_toml, settle_types, to_record
 from hashcomb.errors import ProtocolError, SpecError, TooFewParties
 from hashcomb.mpc.policy import Policy
 
@@ -46,7 +46,7 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     cert: str | None = None
 
     def __post_init__(self) -> None:
-        check_types(self)
+        settle_types(self)
 
 
 class Party(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float = 300.0
 
     def __post_init__(self) -> None:
-        check_types(self)
+        settle_types(self)
         _check_peers(self.peers)
         if self.me not in self.names:
             raise ProtocolError("is not among the peers", party=self.me, hint=f"they are {', '.join(self.names)}")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from hashcomb.documents import check_types
+from hashcomb.documents import settle_types
 from hashcomb.errors import SpecError
 from hashcomb.spec import MAX_DEPTH, ChannelSpec, TokenKind
 
@@ -58,7 +58,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     channel: ChannelSpec | None = None
 
     def __post_init__(self) -> None:
-        check_types(self)
+        settle_types(self)
         if not 1 <= self.depth_max <= MAX_DEPTH:
             raise SpecError(f"must be from 1 to {MAX_DEPTH}", path="depth_max")
         if not 0 <= self.margin <= MAX_MARGIN:

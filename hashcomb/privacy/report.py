@@ -18,6 +18,7 @@ __all__ = ("MAX_MATRIX", "FeaturePrivacy", "PrivacyReport")
 Floats = NDArray[np.float64]
 
 MAX_MATRIX = 1 << 10
+_ROUNDING = 1e-12  # more than sums of so many doubles and a logarithm can be wrong: a claim is not below the truth
 
 
 class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +29,8 @@ class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
     name : str
         The feature.
     epsilon : float or None
-        Exact epsilon of what is encoded, in nats (with more than `MAX_MATRIX` symbols and one level above the
-        leaf encoded, that of the leaf's report, which bounds it); None where no epsilon holds.
+        Exact epsilon of what is encoded, in nats, rounded up by at most 1e-12; None where no epsilon holds. (With
+        more than `MAX_MATRIX` symbols and a level above the leaf encoded: that of the leaf's report, a bound.)
     bits : float or None
         Bits that a token carries about the leaf, for a uniform leaf; None where a channel has more than
         `MAX_MATRIX` symbols.
@@ -169,7 +170,7 @@ def _release(channel: Channel, n_used: int, shift: int) -> tuple[float, float | 
     nodes = np.where(np.arange(n_symbols) < n_used, np.arange(n_symbols) >> shift, -1)
     _, node_of = np.unique(nodes, return_inverse=True)
     matrix = channel.matrix() @ np.eye(node_of.max() + 1)[node_of]
-    return min(pure_epsilon(matrix), channel.epsilon), _information(matrix)
+    return min(pure_epsilon(matrix) + _ROUNDING, channel.epsilon), _information(matrix)
 
 
 def _information(matrix: Floats) -> float:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from hashcomb import Categorical, ChannelSpec, HashComb, Quantile, RandomizedResponse, Uniform, quantile_edges
 from hashcomb.errors import DataError, PartyAborted, PartyMismatch, PartyTimeout, ProtocolError, SpecError
-from hashcomb.mpc import STEPS, Agreement, Party, Policy, agree
+from hashcomb.mpc import STEPS, Agreement, Party, Peer, Policy, agree
 from hashcomb.mpc._circuits import sum_is_negative
 from hashcomb.order import to_keys
 
@@ -421,3 +422,17 @@ async def _connect(port: int) -> Any:
         except OSError:
             await asyncio.sleep(0.02)
     raise AssertionError("nobody listens")
+
+
+def test_the_largest_depth_need_not_be_usable(agreed: Agreed) -> None:
+    """A policy that goes with the depth that is voted is enough."""
+    rows = np.arange(12.0)[:, None]
+    assert agreed([rows, rows, rows], token_bits=32, depth_max=16)[0].spec.depth == 4
+
+
+def test_policies_and_peers_take_what_python_users_have() -> None:
+    """NumPy's numbers and paths become what a file would hold."""
+    given: dict[str, Any] = {"margin": np.float64(0.5), "depth_max": np.int64(5)}
+    assert Policy(**given) == Policy(margin=0.5, depth_max=5)
+    peer = Peer(name="a", host="h", port=np.int64(4000), cert=Path("x.pem"))  # type: ignore[arg-type]
+    assert peer == Peer(name="a", host="h", port=4000, cert="x.pem")

@@ -184,3 +184,32 @@ def test_no_rows_make_no_file(tmp_path: Path, key: Key) -> None:
     with pytest.raises(DataError, match="no rows"), ParquetTokenWriter(tmp_path / "t.parquet", codec.header):
         pass
     assert os.listdir(tmp_path) == []
+
+
+def test_a_column_may_be_missing_in_a_batch(tmp_path: Path) -> None:
+    """Whole numbers stay whole numbers when a batch has none, first or later, if the type is given or known."""
+    some, none = np.array([1, 2], dtype=object), np.array([None, None], dtype=object)
+    for place, parts in enumerate(([some, none], [none, some])):
+        path = tmp_path / f"{place}.parquet"
+        with ParquetWriter(path, ["g"], {"g": "int64"}) as writer:
+            for part in parts:
+                writer.write({"g": part})
+        assert pq.read_table(path).schema.field("g").type == pa.int64()
+    with ParquetWriter(tmp_path / "x.parquet", ["g"]) as writer:
+        writer.write({"g": some})
+        writer.write({"g": none})
+    assert pq.read_table(tmp_path / "x.parquet")["g"].to_pylist() == [1, 2, None, None]
+
+
+def test_every_bit_of_the_file_is_covered(tmp_path: Path, key: Key) -> None:
+    """Any bit flipped anywhere, in pages, names, counts or the checksum itself, is noticed."""
+    codec = HashComb(SPEC, key)
+    path, bad = tmp_path / "t.parquet", tmp_path / "bad.parquet"
+    with ParquetTokenWriter(path, codec.header, ["diagnosis"]) as writer:
+        writer.write(codec.encode(ROWS), {"diagnosis": np.array(["x"] * len(ROWS), dtype=object)})
+    ParquetTokens(path).verify()
+    raw = path.read_bytes()
+    for at in np.random.default_rng(0).integers(4, len(raw) - 4, 400).tolist():
+        bad.write_bytes(raw[:at] + bytes([raw[at] ^ (1 << at % 8)]) + raw[at + 1 :])
+        with pytest.raises(FileFormatError):
+            ParquetTokens(bad).verify()

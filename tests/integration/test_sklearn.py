@@ -295,10 +295,18 @@ def test_what_transform_does_not_give_is_not_inverted(iris: Any) -> None:
     twice = good.copy()
     twice[0, :32] = 0.0
     twice[0, :2] = 1.0
-    for bad in (np.zeros_like(good), good[:, 1:], twice):
+    for bad in (np.zeros_like(good), good[:, 1:], twice, 0.5 * good):
         with pytest.raises(DataError):
             onehot.inverse_transform(bad)
     ranks = HashCombEncoder(output="rank").fit(X)
     for bad in (np.full((1, 4), 1.2), np.zeros((2, 3)), np.full((1, 4), -0.5)):
         with pytest.raises(DataError):
             ranks.inverse_transform(bad)
+
+
+def test_another_number_of_columns_is_refused_with_categories(key: Key) -> None:
+    """Arrays have no names to tell columns by: surplus, lacking and flat ones are refused."""
+    spec = Spec(features=(Uniform(name="a", lo=0.0, hi=1.0), Categorical(name="c", categories=(1, 2))), depth=2)
+    for shape in ((4, 3), (4, 1), (4,)):
+        with pytest.raises(DataError):
+            HashCombEncoder(spec, key).fit(np.ones(shape))

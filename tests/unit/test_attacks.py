@@ -87,3 +87,21 @@ def test_a_small_sample_and_no_labels() -> None:
     assert result.recovered[5] == 1.0
     with pytest.raises(DataError, match="labels"):
         joint_matching(leaves, leaves, leaves, labels=np.zeros(300))
+
+
+def test_labels_of_other_types_are_the_same_labels() -> None:
+    """0, 0.0 and False are one class; labels without a class in common, or of another shape, are refused."""
+    (leaves, y), (known, known_y) = related(500, 0), related(300, 1)
+    yes, known_yes = y == "yes", known_y == "yes"
+    expected = joint_matching(leaves, known, leaves, labels=yes.astype(int), auxiliary_labels=known_yes.astype(int))
+    assert joint_matching(leaves, known, leaves, labels=yes, auxiliary_labels=known_yes.astype(float)) == expected
+    for bad in (known_y, known_yes[:, None], None):
+        with pytest.raises(DataError):
+            joint_matching(leaves, known, leaves, labels=yes, auxiliary_labels=bad)
+
+
+def test_too_many_leaves_are_refused() -> None:
+    """The attack does not begin what it could not end."""
+    many = np.arange(8000)[:, None] + np.zeros(3, dtype=int)
+    with pytest.raises(DataError, match="too many"):
+        joint_matching(many, many, many)

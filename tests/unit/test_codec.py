@@ -288,8 +288,10 @@ def test_out_is_filled_and_checked(learn: Learn, table: np.ndarray, key: Key) ->
     assert np.shares_memory(codec.encode(table, out=out), out)
     assert (out == codec.encode(table)).all()
     for wrong in (np.empty((500, 4), np.uint64), np.empty((500, 5), np.int64), np.empty((5, 500), np.uint64).T):
+        wrong[...] = 7
         with pytest.raises(DataError, match="out must"):
             codec.encode(table, out=wrong)
+        assert (wrong == 7).all()  # what does not fit is not touched
 
 
 @pytest.mark.parametrize("other", ["spec", "key", "dataset", "round"])

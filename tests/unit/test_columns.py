@@ -94,6 +94,8 @@ BAD = {
     "dates": (pd.DataFrame({"a": [0.5], "b": [pd.Timestamp("2020-01-01")]}), "b", None),
     "dates in a mapping": ({"a": np.array(["2020-01-01"], dtype="datetime64[ns]"), "b": [0.5]}, None, None),
     "durations in a mapping": ({"a": np.array([1], dtype="timedelta64[s]"), "b": [0.5]}, None, None),
+    "dates among objects": (np.array([[np.datetime64("2020-01-01", "ns"), 0.5]], dtype=object), "a", 0),
+    "no date among objects": (np.array([[np.datetime64("NaT"), 0.5]], dtype=object), "a", 0),
     "masked complex": (np.ma.MaskedArray([[1j, 0.5]], mask=[[False, True]]), None, None),
     "masked text": (np.ma.MaskedArray([["SECRET", "0.5"]], mask=[[False, True]]), "a", 0),
     "names of two kinds": (pd.DataFrame({"a": [0.5], 1: [0.5]}), None, None),
@@ -217,3 +219,17 @@ def test_unknown_category_is_refused_unless_it_has_a_leaf() -> None:
     assert (caught.value.column, caught.value.row) == ("c", 1)
     assert "SECRET" not in str(caught.value)
     assert block({"a": [0.5, 0.5], "c": ["red", "SECRET"]}, MIXED)[1, 1] == 2.0
+
+
+def test_booleans_and_the_longest_integers() -> None:
+    """Columns of truth in every frame, with missing values, and of 128 bits are numbers."""
+    for frame in (pd.DataFrame({"a": [True, False], "b": [0, 1]}), pl.DataFrame({"a": [True, False], "b": [0, 1]})):
+        assert block(frame).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    long = pl.DataFrame({"a": pl.Series([1, 0], dtype=pl.Int128), "b": [True, None]})
+    assert np.array_equal(block(long), [[1.0, 1.0], [0.0, np.nan]], equal_nan=True)
+
+
+def test_an_infinity_is_an_unknown_category() -> None:
+    """Numbers that are no whole ones are not in a list of text."""
+    spec = Spec(features=(Categorical(name="c", categories=("1", "inf")),), depth=2, unknown="token")
+    assert block({"c": np.array([np.inf, 1.0, 1.5, -np.inf])}, spec).ravel().tolist() == [2.0, 0.0, 2.0, 2.0]

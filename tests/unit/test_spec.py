@@ -206,3 +206,11 @@ def test_published_schema_is_current() -> None:
     """The JSON Schema in docs/reference is the one the code has; write it again with: python -m tests.write_schema."""
     published = Path(__file__).parents[2] / "docs" / "reference" / "spec.schema.json"
     assert json.loads(published.read_text()) == json.loads(msgspec.json.encode(Spec.json_schema()))
+
+
+def test_dots_in_names_and_categories_are_no_nesting() -> None:
+    """A Spec whose texts hold many dots is written and read back; quotes and backslashes do not confuse that."""
+    dotted = ".".join("a" * 70)
+    categories = (dotted, '"' + dotted, dotted + "\\", "it's " + dotted, "# " + dotted)
+    spec = make(features=(Uniform(name=dotted, lo=0.0, hi=1.0), Categorical(name="c", categories=categories)))
+    assert Spec.from_toml(spec.to_toml()) == spec
