@@ -111,58 +111,74 @@ def joint_matching(
     """
     seen, known, true = _checked(tokens, auxiliary, truth)
     beside, known_beside = _indicators(labels, auxiliary_labels, len(seen), len(known))
-    columns = [_Column(seen[:, j], known[:, j]) for j in range(seen.shape[1])]
-    places = np.stack([column.known for column in columns], axis=1)
-    nothing = np.empty((len(seen), 0)), np.empty((len(known), 0))
-    guess = np.stack([column.match(*nothing, beside, known_beside) for column in columns], axis=1)
+    tops = np.maximum(known.max(axis=0), 1)
+    places = known / tops
+    others = [np.delete(places, j, axis=1) for j in range(len(tops))]
+    columns = [_Column(seen[:, j], known[:, j], top, others[j], known_beside) for j, top in enumerate(tops)]
+    guess = np.stack([column.match(beside) for column in columns], axis=1)
     for _ in range(N_ROUNDS):
         before = guess.copy()
         for j, column in enumerate(columns):
-            others = np.arange(len(columns)) != j
-            guess[:, j] = column.match(guess[:, others], places[:, others], beside, known_beside)
+            guess[:, j] = column.match(np.hstack([np.delete(guess, j, axis=1), beside]))
         if (guess == before).all():
             break
-    leaves = np.rint(guess * [column.top for column in columns]).astype(np.int64)
-    return _judge(leaves, known, true)
+    return _judge(np.rint(guess * tops).astype(np.int64), known, true)
 
 
 class _Column:
-    """One column of the attack; leaves are places in [0, 1]."""
+    """One column of the attack; its leaves are places in [0, 1].
 
-    def __init__(self, seen: NDArray[Any], known: NDArray[Any]) -> None:
-        self.top = max(int(known.max()), 1)
-        self.known = known / self.top
+    Parameters
+    ----------
+    seen : ndarray, shape (n_rows,)
+        Tokens.
+    known : ndarray of int, shape (n_other_rows,)
+        Leaves of the sample.
+    top : int
+        Number of the leaf at place 1.
+    others : ndarray, shape (n_other_rows, n_columns - 1)
+        Places of the other columns in the sample.
+    beside : ndarray, shape (n_other_rows, n_classes)
+        Indicators of the labels in the sample.
+
+    Raises
+    ------
+    DataError
+        If there are too many tokens and leaves to match.
+    """
+
+    def __init__(self, seen: NDArray[Any], known: NDArray[Any], top: int, others: Floats, beside: Floats) -> None:
         distinct, first, places = np.unique(seen, return_index=True, return_inverse=True)
-        self.codes = np.argsort(np.argsort(first))[places]  # in order of occurrence: tokens change with every Key
-        self._rows_of = csr_matrix((np.ones(len(seen)), (self.codes, np.arange(len(seen)))))
-        self._shares = np.bincount(self.codes) / len(seen)
+        self._codes = np.argsort(np.argsort(first))[places]  # in order of occurrence: tokens change with every Key
+        self._rows_of = csr_matrix((np.ones(len(seen)), (self._codes, np.arange(len(seen)))))
+        shares = np.bincount(self._codes) / len(seen)
+        self._n_rows = (shares * len(seen))[:, None]
         leaves = np.unique(known)
         if len(leaves) < len(distinct):  # the sample has not met them all
-            leaves = np.arange(max(self.top + 1, len(distinct)))
-        self._leaves = leaves / self.top
-        counts = np.array([(known == leaf).sum() for leaf in leaves])
-        self._known_shares = counts / len(known)
+            leaves = np.arange(max(top + 1, len(distinct)))
+        if len(distinct) * len(leaves) * (others.shape[1] + 1) > MAX_PAIRS:
+            raise DataError("too many tokens and leaves to match", hint="attack fewer columns, or a smaller depth")
+        self._leaves = leaves / top
+        known_shares = np.array([(known == leaf).sum() for leaf in leaves]) / len(known)
+        self._apart = (shares[:, None] - known_shares[None, :]) ** 2
+        curve, *_ = np.linalg.lstsq(np.vander(known / top, 4), np.hstack([others, beside]), rcond=None)
+        self._expected = np.vander(self._leaves, 4) @ curve
 
-    def match(self, guess: Floats, places: Floats, beside: Floats, known_beside: Floats) -> Floats:
+    def match(self, looks: Floats) -> Floats:
         """Return a place for every row: that of the leaf its token looks like most.
 
-        Raises
-        ------
-        DataError
-            If there are too many tokens and leaves.
+        Parameters
+        ----------
+        looks : ndarray, shape (n_rows, n_columns - 1 + n_classes)
+            The others' places as guessed, and the indicators; at first the indicators alone.
         """
-        if len(self._shares) * len(self._leaves) * (guess.shape[1] + 1) > MAX_PAIRS:
-            raise DataError("too many tokens and leaves to match", hint="attack fewer columns, or a smaller depth")
-        looks = self._rows_of @ np.hstack([guess, beside]) / (self._shares * len(guess))[:, None]
-        powers = np.vander(self.known, 4)
-        curve, *_ = np.linalg.lstsq(powers, np.hstack([places, known_beside]), rcond=None)
-        expected = np.vander(self._leaves, 4) @ curve
-        apart = ((looks[:, None, :] - expected[None, :, :]) ** 2).sum(axis=2)
-        apart += (self._shares[:, None] - self._known_shares[None, :]) ** 2
+        mean = self._rows_of @ looks / self._n_rows
+        expected = self._expected[:, self._expected.shape[1] - looks.shape[1] :]
+        apart = self._apart + ((mean[:, None, :] - expected[None, :, :]) ** 2).sum(axis=2)
         token, leaf = linear_sum_assignment(apart)
-        chosen = np.zeros(len(self._shares))
+        chosen = np.zeros(len(mean))
         chosen[token] = self._leaves[leaf]
-        return np.asarray(chosen[self.codes])
+        return np.asarray(chosen[self._codes])
 
 
 def _checked(*tables: ArrayLike) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

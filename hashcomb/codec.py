@@ -81,6 +81,8 @@ class HashComb:
         self._arguments = (spec, key, dataset, round, n_threads)
         self._comb = Comb(spec)
         self._channels = channels_of(spec)
+        self._used = spec.used_leaves
+        self._alike = all(used == spec.n_leaves for used in self._used)  # then one channel serves all features
         self._book = Codebook(spec, key, dataset=dataset, round=round)
         by_leaf = self._book.by_leaf if self._channels is None else None
         self._by_leaf = None if by_leaf is None else self._comb.arrange(by_leaf)
@@ -246,19 +248,15 @@ class HashComb:
         n_features = leaves.shape[1]
         raw = stream.words(first_row * n_features, leaves.size)
         words = np.frombuffer(raw, dtype="<u8").astype(np.uint64, copy=False).reshape(leaves.shape)
-        if len({channel.n_symbols for channel in self._channels}) == 1 and not self._has_gaps:
+        if self._alike:
             return self._channels[0].sample(leaves, words)
         reported = np.empty_like(leaves)
-        for j, (channel, used) in enumerate(zip(self._channels, self.spec.used_leaves, strict=True)):
+        for j, (channel, used) in enumerate(zip(self._channels, self._used, strict=True)):
             # The symbol behind the last leaf in use stands for missing values, leaf 2**depth.
             symbols = np.minimum(leaves[:, j], used)
             symbols = channel.sample(np.ascontiguousarray(symbols), np.ascontiguousarray(words[:, j]))
             reported[:, j] = np.where(symbols < used, symbols, self.spec.n_leaves)
         return reported
-
-    @property
-    def _has_gaps(self) -> bool:
-        return any(used < self.spec.n_leaves for used in self.spec.used_leaves)
 
     # ------------------------------------------------------------------ decode
     def decode(self, tokens: Any, representative: Representative | None = None) -> Any:

@@ -129,7 +129,7 @@ def csv_header(file: TextIO, path: Path) -> list[str]:
     Raises
     ------
     FileFormatError
-        If there is none, or a name occurs twice.
+        If there is none, it holds numbers, or a name occurs twice.
     """
     try:
         names = next(csv.reader(file), [])
@@ -140,10 +140,11 @@ def csv_header(file: TextIO, path: Path) -> list[str]:
     if any(_is_measured(name) for name in names):
         problem = "the first line holds numbers, which are no names of columns"
         raise FileFormatError(problem, file=str(path), hint="write the column names above the first record")
+    first: dict[str, int] = {}
     for place, name in enumerate(names):
-        if name in names[:place]:
+        if first.setdefault(name, place) != place:
             # By their places: without a line of names, these would be values of the first record.
-            problem = f"columns {names.index(name)} and {place} (counted from 0) have one name"
+            problem = f"columns {first[name]} and {place} (counted from 0) have one name"
             raise FileFormatError(problem, file=str(path), hint="the first line must hold the column names")
     return names
 

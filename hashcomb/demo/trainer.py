@@ -30,16 +30,13 @@ def work(config: dict[str, Any]) -> None:
     header = CsvTokens(train[0]).header
     X, y = (np.concatenate(parts) for parts in zip(*(read_tokens(path, header) for path in train), strict=True))
     check_labels(y)
-    predictions: dict[str, dict[str, list[str]]] = {path.name.removesuffix(".test.csv"): {} for path in tests}
-    n_tested: dict[str, int] = {}
+    tested = {path.name.removesuffix(".test.csv"): read_tokens(path, header)[0] for path in tests}
+    predictions: dict[str, dict[str, list[str]]] = {owner: {} for owner in tested}
     for model in MODELS:
         send("step", step=model)
         fitted = on_tokens(model, len(X), config["seed"]).fit(X, y)
-        for path in tests:
-            rows = read_tokens(path, header)[0]
-            n_tested[path.name] = rows.size
-            predicted = fitted.predict(rows).tolist() if len(rows) else []
-            predictions[path.name.removesuffix(".test.csv")][model] = predicted
+        for owner, rows in tested.items():
+            predictions[owner][model] = fitted.predict(rows).tolist() if len(rows) else []
     for owner, predicted_by in predictions.items():
         (outbox / f"{owner}.json").write_text(json.dumps(predicted_by), encoding="utf-8")
     files = [*train, *tests]
@@ -47,7 +44,7 @@ def work(config: dict[str, Any]) -> None:
         "trained",
         n_files=len(files),
         n_bytes=sum(path.stat().st_size for path in files),
-        n_tokens=int(X.size) + sum(n_tested.values()),
+        n_tokens=int(X.size) + sum(rows.size for rows in tested.values()),
         n_labels=len(y),
         n_distinct=[len(np.unique(column)) for column in X.T],
         columns=[*header.columns, "label"],
