@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from hashcomb.channels import Channel, RandomizedResponse
     from hashcomb.codec import HashComb
     from hashcomb.comb import Comb, quantile_edges
+    from hashcomb.header import TokenArray, TokenHeader
     from hashcomb.keys import Key
     from hashcomb.learn import learn_spec
     from hashcomb.placing import place
     from hashcomb.privacy import PrivacyReport
     from hashcomb.spec import Categorical, ChannelSpec, Quantile, Spec, Uniform
-    from hashcomb.tokens import TokenArray, TokenHeader
 
 __version__ = "0.1.0"
 
@@ -32,8 +32,8 @@ _HOME = {
     "Quantile": "spec",
     "RandomizedResponse": "channels",
     "Spec": "spec",
-    "TokenArray": "tokens",
-    "TokenHeader": "tokens",
+    "TokenArray": "header",
+    "TokenHeader": "header",
     "Uniform": "spec",
     "learn_spec": "learn",
     "place": "placing",

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from hashcomb import kernels
 from hashcomb.channels import channels_of
-from hashcomb.columns import Columns, as_frame, frame_like
+from hashcomb.columns import Columns, as_frame, frame_like, refuse_where
 from hashcomb.comb import Comb, Representative
 from hashcomb.errors import DataError, FingerprintError, InsecureRandomWarning, SpecError
+from hashcomb.header import TokenHeader, header_of_frame, stamp
 from hashcomb.keys import Key, Keystream
 from hashcomb.placing import CHUNK_VALUES, look_up, run_chunks
 from hashcomb.spec import Categorical, Spec
-from hashcomb.tokens import Codebook, TokenHeader, stamp
+from hashcomb.tokens import Codebook
 
-__all__ = ("HashComb",)
+__all__ = ("HashComb", "check_usable")
 
 Array = NDArray[Any]
 
@@ -300,7 +301,7 @@ class HashComb:
             self._check_header(getattr(tokens, "header", None))
             array = np.asarray(tokens)
         else:
-            self._check_header(_frame_header(tokens))
+            self._check_header(header_of_frame(tokens))
             missing = [name for name in self.header.columns if name not in frame.columns]
             if missing:
                 raise DataError("is missing", column=missing[0], hint="pass the frame that encode gave")
@@ -323,33 +324,24 @@ class HashComb:
         return np.ascontiguousarray(array, dtype=self._book.dtype)
 
     def _check_header(self, header: TokenHeader | None) -> None:
-        if header is None:
-            return
-        for field, what in (
-            ("fingerprint", "Spec"),
-            ("key_id", "Key"),
-            ("dataset", "data set"),
-            ("round", "round"),
-        ):
-            theirs, ours = getattr(header, field), getattr(self.header, field)
-            if theirs != ours:
-                raise FingerprintError(
-                    f"the tokens were made under another {what} ({str(theirs)[:16]!r}, here {str(ours)[:16]!r})",
-                    hint="decode them with what they were encoded with",
-                )
+        field = None if header is None else header.differs_from(self.header)
+        if field is not None:
+            what = {"fingerprint": "Spec", "key_id": "Key", "dataset": "data set", "round": "round"}[field]
+            theirs, ours = (str(getattr(one, field))[:16] for one in (header, self.header))
+            raise FingerprintError(
+                f"the tokens were made under another {what} ({theirs!r}, here {ours!r})",
+                hint="decode them with what they were encoded with",
+            )
 
     def _check_paths(self, array: Array, leaves: NDArray[np.int32]) -> None:
         expected = np.empty_like(array)
         self._book.tokens(leaves, expected)
-        wrong = (expected != array).any(axis=2)
-        if wrong.any():
-            row, column = np.argwhere(wrong)[0]
-            raise DataError(
-                "the tokens of a path do not belong together",
-                column=self.spec.names[column],
-                row=int(row),
-                hint="the tokens were edited or mixed; encode the row again",
-            )
+        refuse_where(
+            (expected != array).any(axis=2),
+            self.spec.names,
+            "the tokens of a path do not belong together",
+            "the tokens were edited or mixed; encode the row again",
+        )
 
     def represent(self, leaves: NDArray[np.int32], representative: Representative | None = None) -> Array:
         """Return what stands for leaves, as `decode` does for their tokens.
@@ -417,9 +409,7 @@ def _rebuild(spec: Spec, key: Key, dataset: str, round: int, n_threads: int | No
     return HashComb(spec, key, dataset=dataset, round=round, n_threads=n_threads)
 
 
-def _frame_header(frame: Any) -> TokenHeader | None:
-    attributes = getattr(frame, "attrs", None)
-    text = attributes.get("hashcomb") if isinstance(attributes, dict) else None
-    if text is None and getattr(getattr(frame, "schema", None), "metadata", None):
-        text = frame.schema.metadata.get(b"hashcomb")
-    return TokenHeader.from_json(text) if text is not None else None
+def check_usable(spec: Spec) -> None:
+    """Raise `SpecError` for a Spec with a channel that cannot be made, or one too large for tables."""
+    Comb(spec)
+    channels_of(spec)

@@ -20,11 +20,12 @@ __all__ = (
     "Columns",
     "as_frame",
     "category_items",
-    "column_names",
     "frame_like",
     "is_missing",
+    "named_columns",
     "numbers_of",
     "read_columns",
+    "refuse_where",
 )
 
 Values = NDArray[Any]
@@ -105,12 +106,17 @@ def _are_text(names: Sequence[Any]) -> bool:
     return all(texts)
 
 
-def column_names(table: Any, n_columns: int) -> list[str]:
-    """Return the names of a table's columns; those of an array are ``x0``, ``x1``, ..."""
+def named_columns(table: Any) -> tuple[list[str], list[Any]]:
+    """Return the names of a table's columns and the columns, as `read_columns` reads them.
+
+    The columns of an array are called ``x0``, ``x1``, ...
+    """
+    read = read_columns(table, None)
+    columns = list(read.T) if isinstance(read, np.ndarray) else read
     frame = as_frame(table)
     if frame is not None:
-        return list(frame.columns)
-    return list(table) if isinstance(table, Mapping) else [f"x{j}" for j in range(n_columns)]
+        return list(frame.columns), columns
+    return list(table) if isinstance(table, Mapping) else [f"x{j}" for j in range(len(columns))], columns
 
 
 def read_columns(table: Any, names: Sequence[str] | None) -> Values | list[Any]:
@@ -201,6 +207,29 @@ def _numbers_or_objects(values: Any) -> Values:
 
 
 # ---------------------------------------------------------------------- values
+def refuse_where(
+    wrong: NDArray[np.bool_], names: str | Sequence[str], problem: str, hint: str, first_row: int = 0
+) -> None:
+    """Raise `DataError` for the first value that is wrong, if there is one.
+
+    Parameters
+    ----------
+    wrong : ndarray of bool, shape (n_rows,) or (n_rows, n_features)
+        Which values are.
+    names : str, or sequence of str
+        Name of the column, or of all.
+    problem, hint : str
+        What is wrong, and what to do.
+    first_row : int, optional
+        Number of the first row.
+    """
+    if not wrong.any():
+        return
+    row, *place = np.argwhere(wrong)[0]
+    column = names if isinstance(names, str) else names[place[0]]
+    raise DataError(problem, column=column, row=first_row + int(row), hint=hint)
+
+
 def _numbers_or_codes(values: Any, spec: Spec, index: int, first_row: int) -> Values:
     feature = spec.features[index]
     if not isinstance(feature, Categorical):
@@ -212,13 +241,9 @@ def _numbers_or_codes(values: Any, spec: Spec, index: int, first_row: int) -> Va
     codes = np.array([position.get(item, -1) if _hashable(item) else -1 for item in items], dtype=np.float64)
     codes[missing] = np.nan
     unknown = codes < 0
-    if unknown.any() and spec.unknown == "error":
-        raise DataError(
-            "a category that is not in the Spec",
-            column=feature.name,
-            row=first_row + int(unknown.argmax()),
-            hint="add it to the Spec, or set unknown='token'",
-        )
+    if spec.unknown == "error":
+        hint = "add it to the Spec, or set unknown='token'"
+        refuse_where(unknown, feature.name, "a category that is not in the Spec", hint, first_row)
     codes[unknown] = len(position)
     return codes
 

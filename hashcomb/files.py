@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from hashcomb.atomic import writing
 from hashcomb.documents import MAX_BYTES
 from hashcomb.errors import DataError, FileFormatError, FingerprintError, SpecError
+from hashcomb.header import TokenHeader
 from hashcomb.spec import Spec
 from hashcomb.tables import Batch, csv_batches, csv_header, require_regular, text_column, write_csv
-from hashcomb.tokens import TokenHeader
 
 __all__ = ("CsvTokenWriter", "CsvTokens", "TokenWriter", "Tokens", "read_spec", "same_origin", "write_spec")
 
@@ -248,12 +248,12 @@ def same_origin(first: TokenHeader, second: TokenHeader) -> None:
     first, second : TokenHeader
         Headers of two files.
     """
-    for field in ("fingerprint", "key_id", "dataset", "round"):
-        if getattr(first, field) != getattr(second, field):
-            raise FingerprintError(
-                f"two files were made under different Specs, keys or salts: their {field} differs",
-                hint="tokens can be put together only if they were encoded alike",
-            )
+    field = first.differs_from(second)
+    if field is not None:
+        raise FingerprintError(
+            f"two files were made under different Specs, keys or salts: their {field} differs",
+            hint="tokens can be put together only if they were encoded alike",
+        )
 
 
 def _digest(file: Any) -> str:

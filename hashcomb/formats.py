@@ -13,7 +13,7 @@ from hashcomb.errors import DataError
 from hashcomb.spec import Categorical, Spec
 
 if TYPE_CHECKING:
-    from hashcomb.tokens import TokenHeader
+    from hashcomb.header import TokenHeader
 
 __all__ = (
     "BATCH_ROWS",

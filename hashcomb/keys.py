@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hashcomb.atomic import writing
+from hashcomb.atomic import KEY_MARK, writing
 from hashcomb.errors import KeyMaterialError
 
 __all__ = ("Key", "Keystream")
 
 KEY_BYTES = 32
-_FILE = re.compile(r"hashcomb-key-1:([0-9a-f]{64}):([0-9a-f]{16})\n?")
+_FILE = re.compile(KEY_MARK.decode() + r"1:([0-9a-f]{64}):([0-9a-f]{16})\n?")
 
 
 class Key:
@@ -107,7 +107,7 @@ class Key:
         KeyMaterialError
             If the file exists or cannot be written.
         """
-        line = f"hashcomb-key-1:{self._secret.hex()}:{self.id}\n".encode("ascii")
+        line = f"{KEY_MARK.decode()}1:{self._secret.hex()}:{self.id}\n".encode("ascii")
         try:
             with writing(path, mode=0o600, overwrite=False) as file:
                 file.write(line)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from hashcomb.channels import Channel
-from hashcomb.columns import category_items, column_names, numbers_of, read_columns
+from hashcomb.columns import category_items, named_columns, numbers_of
 from hashcomb.comb import Comb, quantile_edges
 from hashcomb.errors import DataDependentSpecWarning, DataError, SpecError
 from hashcomb.spec import Categorical, Feature, Quantile, Spec, Uniform
@@ -101,11 +101,10 @@ def learn_spec(
 
 
 def _titles(table: Any, names: Sequence[str] | None) -> tuple[list[str], list[Any]]:
-    columns = read_columns(table, None)
-    listed = list(columns.T) if isinstance(columns, np.ndarray) else columns
+    found, listed = named_columns(table)
     if not listed or len(listed[0]) == 0:
         raise DataError("there are no rows or no columns to learn from")
-    titles = column_names(table, len(listed)) if names is None else list(names)
+    titles = found if names is None else list(names)
     if len(titles) != len(listed):
         raise DataError(f"{len(listed)} columns, but {len(titles)} names")
     return titles, listed

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from hashcomb.atomic import writing
 from hashcomb.errors import DataError, FileFormatError
 from hashcomb.files import refuse_clash
+from hashcomb.header import TokenHeader
 from hashcomb.integrations import require
 from hashcomb.tables import Batch, require_regular
-from hashcomb.tokens import TokenHeader
 
 pa = require("arrow", "pyarrow")
 pq = require("arrow", "pyarrow.parquet")

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from hashcomb import Categorical, Channel, Comb, HashComb, Key, Spec, learn_spec, place
-from hashcomb.columns import as_frame, category_items, column_names, numbers_of, read_columns
+from hashcomb.columns import as_frame, category_items, named_columns, numbers_of, refuse_where
 from hashcomb.errors import DataError, SpecError
 
 __all__ = ("HashCombEncoder",)
@@ -197,7 +197,7 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         dtype = (np.float64, np.float32)
         rules = {"skip_check_array": True} if mixed else {"dtype": dtype, "order": "C", "ensure_all_finite": False}
         refused = None
-        columns = read_columns(X, None) if mixed else None  # refuses what has not two dimensions
+        found = named_columns(X)[1] if mixed else None  # refuses what has not two dimensions
         try:
             checked = validate_data(self, X, reset=reset, **rules)
         except ValueError as error:
@@ -205,16 +205,15 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if refused is not None:  # out here, where the error that shows values is no longer the context
             raise _without_values(refused, X)
         names = self._names()
-        if columns is not None:
-            return self._columns(columns, names)
+        if found is not None:
+            return self._columns(found, names)
         _refuse_infinite(checked, names)
         if self.spec is None or not hasattr(self, "feature_names_in_"):
             return checked
         return checked[:, _order(names, self.spec.names)]
 
-    def _columns(self, read: Any, names: list[str]) -> dict[str, Any]:
+    def _columns(self, found: list[Any], names: list[str]) -> dict[str, Any]:
         """Return the columns by the names of the Spec: numbers, or objects where they are categories."""
-        found = list(read.T) if isinstance(read, np.ndarray) else read
         wanted = names if self.spec is None else list(self.spec.names)
         if len(found) != len(wanted) and not hasattr(self, "feature_names_in_"):
             raise DataError(f"{len(found)} columns, where the Spec has {len(wanted)}")
@@ -225,7 +224,7 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 columns[name] = _objects(found[place_])
             else:
                 columns[name] = numbers_of(found[place_], name)
-                _refuse_infinite(columns[name][:, None], [name])
+                _refuse_infinite(columns[name], name)
         return columns
 
     def _categories(self) -> set[str]:
@@ -377,10 +376,8 @@ def _process_key(process_id: int) -> Key:
 
 
 def _refuse_missing(X: Any, missing: str, names: list[str]) -> None:
-    if missing == "error" and isinstance(X, np.ndarray) and X.dtype.kind == "f" and np.isnan(X).any():
-        row, column = np.argwhere(np.isnan(X))[0]
-        hint = "fill it, or set missing='token'"
-        raise DataError("a missing value (NaN)", column=names[column], row=int(row), hint=hint)
+    if missing == "error" and isinstance(X, np.ndarray):
+        refuse_where(np.isnan(X), names, "a missing value (NaN)", "fill it, or set missing='token'")
 
 
 def _order(found: list[str], wanted: Sequence[str]) -> list[int]:
@@ -402,10 +399,8 @@ def _objects(values: Any) -> Any:
     return array
 
 
-def _refuse_infinite(X: Any, names: Sequence[str]) -> None:
-    if np.isinf(X).any():
-        row, column = np.argwhere(np.isinf(X))[0]
-        raise DataError("an infinity (inf)", column=names[column], row=int(row), hint="replace or drop it")
+def _refuse_infinite(X: Any, names: str | Sequence[str]) -> None:
+    refuse_where(np.isinf(X), names, "an infinity (inf)", "replace or drop it")
 
 
 def _refuse_dates(X: Any) -> None:
@@ -429,8 +424,6 @@ def _without_values(text: str, X: Any) -> DataError:
         return DataError(text)
     if text.startswith("Complex data not supported"):
         return DataError("Complex data not supported")
-    read = read_columns(X, None)  # which refuses other shapes
-    names = column_names(X, len(read.T if isinstance(read, np.ndarray) else read))
-    for name, values in zip(names, read.T if isinstance(read, np.ndarray) else read, strict=True):
+    for name, values in zip(*named_columns(X), strict=True):  # which refuses other shapes
         numbers_of(values, name)  # which names the place
     return DataError("cannot be read as a table of numbers")

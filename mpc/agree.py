@@ -12,9 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.channels import channels_of
-from hashcomb.columns import column_names, numbers_of, read_columns
-from hashcomb.comb import Comb
+from hashcomb.codec import check_usable
+from hashcomb.columns import named_columns, numbers_of, refuse_where
 from hashcomb.errors import DataError, PartyAborted
 from hashcomb.keys import Key
 from hashcomb.mpc._messages import Hello
@@ -186,25 +185,20 @@ async def _nonces(link: Any) -> list[bytes]:
 # ---------------------------------------------------------------------- this owner's data
 def _columns(table: Any, policy: Policy) -> tuple[list[str], list[NDArray[np.float64]]]:
     """Return names and values of all columns, missing values left out."""
-    columns = read_columns(table, None)
-    listed = list(columns.T) if isinstance(columns, np.ndarray) else columns
-    names = column_names(table, len(listed))
+    names, listed = named_columns(table)
     values = [numbers_of(column, name).astype(np.float64) for column, name in zip(listed, names, strict=True)]
     if not values or len(values[0]) == 0:
         raise DataError("there are no rows or no columns to agree on")
     rounded = policy.precision == "grid" or policy.margin > 0
     for name, column in zip(names, values, strict=True):
-        _refuse(np.isinf(column), name, "an infinity, which has no place in a range", "replace or drop the row")
+        refuse_where(np.isinf(column), name, "an infinity, which has no place in a range", "replace or drop the row")
         if rounded:
-            _refuse(np.abs(column) > _TOO_LARGE, name, "a number beyond 2**1000", "is it a code for a missing value?")
+            refuse_where(
+                np.abs(column) > _TOO_LARGE, name, "a number beyond 2**1000", "is it a code for a missing value?"
+            )
         if policy.missing == "error":
-            _refuse(np.isnan(column), name, "a missing value (NaN)", "fill it, or agree on missing='token'")
+            refuse_where(np.isnan(column), name, "a missing value (NaN)", "fill it, or agree on missing='token'")
     return names, [column[~np.isnan(column)] for column in values]
-
-
-def _refuse(wrong: NDArray[np.bool_], name: str, problem: str, hint: str) -> None:
-    if wrong.any():
-        raise DataError(problem, column=name, row=int(wrong.argmax()), hint=hint)
 
 
 def _ends(columns: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -218,9 +212,7 @@ def _ends(columns: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDAr
 def _trial(names: list[str], policy: Policy, depth: int) -> None:
     """Raise `SpecError` if these names and this policy make no Spec of this depth, whatever the data."""
     none = np.zeros(len(names))
-    trial = _spec(names, none, none + 1, None, depth, policy)
-    Comb(trial)
-    channels_of(trial)
+    check_usable(_spec(names, none, none + 1, None, depth, policy))
 
 
 def _spec(

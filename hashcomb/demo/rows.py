@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hashcomb.columns import refuse_where
 from hashcomb.errors import DataError
 from hashcomb.tables import CsvRows, CsvWriter
 
@@ -65,15 +66,10 @@ def _load(path: str) -> Rows:
     if not batches:
         raise DataError(f"{Path(path).name} has no rows")
     y = np.concatenate([batch[label] for batch in batches])
-    missing = np.array([value is None for value in y])
-    if missing.any():
-        raise DataError("a label is missing", column=label, row=int(missing.argmax()))
+    refuse_where(np.array([value is None for value in y]), label, "a label is missing", "")
     X = np.concatenate([np.column_stack([batch[name] for name in names]) for batch in batches])
-    if not np.isfinite(X).all():
-        row, column = np.argwhere(~np.isfinite(X))[0]
-        hint = "the demo takes complete rows: fill it, or leave the row out"
-        problem = f"a missing value or an infinity in {Path(path).name}"
-        raise DataError(problem, column=names[column], row=int(row), hint=hint)
+    problem = f"a missing value or an infinity in {Path(path).name}"
+    refuse_where(~np.isfinite(X), names, problem, "the demo takes complete rows: fill it, or leave the row out")
     return Rows(names, label, X, y)
 
 

@@ -15,7 +15,7 @@ from hashcomb.demo.models import MODELS, on_tokens
 from hashcomb.demo.rows import MAX_CLASSES
 from hashcomb.errors import DataError
 from hashcomb.files import CsvTokens, same_origin
-from hashcomb.tokens import TokenHeader
+from hashcomb.header import TokenHeader
 
 __all__ = ("check_labels", "read_tokens", "work")
 

@@ -12,8 +12,9 @@ import xxhash
 
 from hashcomb import Categorical, Key, Spec, TokenArray, Uniform
 from hashcomb.errors import DataError, FileFormatError, SpecError, WeakPrivacyWarning
+from hashcomb.header import TokenHeader, stamp
 from hashcomb.kernels import compiled, reference
-from hashcomb.tokens import Codebook, TokenHeader, stamp
+from hashcomb.tokens import Codebook
 
 FEATURES = (Uniform(name="a", lo=0.0, hi=1.0), Uniform(name="b", lo=0.0, hi=1.0))
 
