@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,8 @@ import click
 
 from hashcomb import __version__
 from hashcomb.atomic import check_target
-from hashcomb.errors import DataError, FileFormatError, HashcombError, HashcombWarning, unforeseen
-from hashcomb.terminal import print_facts, progress_bar, step_lines
+from hashcomb.errors import DataError, FileFormatError, HashcombError
+from hashcomb.terminal import print_facts, progress_bar, run, step_lines
 
 _json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _spec_option = click.option("--spec", "spec_path", required=True, type=click.Path(), help="The Spec.")
@@ -35,41 +32,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
-    warnings.showwarning = _show_warning
-    _end_in_order()
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("stopped; nothing was written")
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except HashcombError as error:
-        _fail(str(error))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
-        sys.exit(1)
-    except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror}")
-    except Exception as error:
-        _fail(unforeseen(error))
-
-
-def _end_in_order() -> None:
-    """Let a command that is told to end do so as after Ctrl-C: without half a file or a process left behind."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if (
-            number
-            and threading.current_thread() is threading.main_thread()
-            and signal.getsignal(number) == signal.SIG_DFL
-        ):
-            signal.signal(number, signal.default_int_handler)
-
-
-def _fail(message: str) -> None:
-    click.echo(f"error: {message}", err=True)
-    sys.exit(1)
+    run(cli)
 
 
 def _refuse_one_file(out: str, *others: str) -> None:
@@ -77,11 +40,6 @@ def _refuse_one_file(out: str, *others: str) -> None:
     for other in others:
         if os.path.realpath(out) == os.path.realpath(other):
             raise FileFormatError(f"is {other!r} as well, and would be lost", file=out, hint="choose another name")
-
-
-def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
-    if issubclass(category, HashcombWarning):
-        click.echo(f"warning: {message}", err=True)
 
 
 # ---------------------------------------------------------------------- spec

@@ -4,12 +4,61 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
-__all__ = ("print_facts", "progress_bar", "step_lines")
+from hashcomb.errors import HashcombError, HashcombWarning, unforeseen
+
+__all__ = ("print_facts", "progress_bar", "run", "step_lines")
+
+
+def run(command: click.Command) -> None:
+    """Run the command of this process to its end: an error becomes a line on stderr, and exit status 1 or 2."""
+    warnings.showwarning = _show_warning
+    _end_in_order()
+    try:
+        command.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("stopped; nothing was written")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except HashcombError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at exit
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror}")
+    except Exception as error:
+        _fail(unforeseen(error))
+
+
+def _end_in_order() -> None:
+    """Let a command that is told to end do so as after Ctrl-C: without half a file or a process left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(1)
+
+
+def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, HashcombWarning):
+        click.echo(f"warning: {message}", err=True)
 
 
 def print_facts(facts: dict[str, Any], as_json: bool) -> None:
