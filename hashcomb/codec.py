@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb import kernels
-from hashcomb.channels import channels_of
+from hashcomb.channels import channels_of, randomize
 from hashcomb.columns import Columns, as_frame, frame_like, refuse_where
 from hashcomb.comb import Comb, Representative
 from hashcomb.errors import DataError, FingerprintError, InsecureRandomWarning, SpecError
@@ -83,7 +83,6 @@ class HashComb:
         self._comb = Comb(spec)
         self._channels = channels_of(spec)
         self._used = spec.used_leaves
-        self._alike = all(used == spec.n_leaves for used in self._used)  # then one channel serves all features
         self._book = Codebook(spec, key, dataset=dataset, round=round)
         by_leaf = self._book.by_leaf if self._channels is None else None
         self._by_leaf = None if by_leaf is None else self._comb.arrange(by_leaf)
@@ -196,10 +195,11 @@ class HashComb:
         filled = out
         try:
             columns = Columns(table, self.spec, first_row)
-            if out is not None and out.shape != self._output_shape(columns.n_rows):
+            shape = self._output_shape(columns.n_rows)
+            if out is not None and out.shape != shape:
                 filled = None  # it is not ours to fill, nor to clear
-                raise DataError(f"out must have shape {self._output_shape(columns.n_rows)}")
-            tokens = self._output(columns.n_rows, out)
+                raise DataError(f"out must have shape {shape}")
+            tokens = np.empty(shape, dtype=self._book.dtype) if out is None else out.view(np.ndarray)
             self._encode_all(columns, stream, first_row, tokens)
         except BaseException:
             if filled is not None:
@@ -218,11 +218,6 @@ class HashComb:
         chunk = CHUNK_VALUES << (5 if self._by_leaf is not None else 0)
         run_chunks(work, columns.n_rows, len(self.spec.features), chunk, self._n_threads)
 
-    def _output(self, n_rows: int, out: Array | None) -> Array:
-        if out is None:
-            return np.empty(self._output_shape(n_rows), dtype=self._book.dtype)
-        return out.view(np.ndarray)
-
     def _check_output(self, out: Any, frame: Any) -> None:
         if frame is not None:
             raise DataError("out is for arrays; a data frame gives a data frame")
@@ -237,27 +232,14 @@ class HashComb:
         if self._by_leaf is not None:
             look_up(self._comb, values, self._by_leaf, tokens[start:stop], first_row + start)
             return
-        leaves = np.empty(values.shape, dtype=np.int32)
+        leaves: NDArray[np.int32] = np.empty(values.shape, dtype=np.int32)
         look_up(self._comb, values, self._comb.leaf_numbers, leaves, first_row + start)
         if stream is not None:
-            leaves = self._randomize(leaves, stream, first_row + start)
+            assert self._channels is not None
+            raw = stream.words((first_row + start) * leaves.shape[1], leaves.size)
+            words = np.frombuffer(raw, dtype="<u8").astype(np.uint64, copy=False).reshape(leaves.shape)
+            leaves = randomize(self._channels, self._used, self.spec.n_leaves, leaves, words)
         self._book.tokens(leaves, tokens[start:stop])
-
-    def _randomize(self, leaves: NDArray[np.int32], stream: Keystream, first_row: int) -> NDArray[np.int32]:
-        """Send leaves through the channels, with the words that belong to their rows and features."""
-        assert self._channels is not None
-        n_features = leaves.shape[1]
-        raw = stream.words(first_row * n_features, leaves.size)
-        words = np.frombuffer(raw, dtype="<u8").astype(np.uint64, copy=False).reshape(leaves.shape)
-        if self._alike:
-            return self._channels[0].sample(leaves, words)
-        reported = np.empty_like(leaves)
-        for j, (channel, used) in enumerate(zip(self._channels, self._used, strict=True)):
-            # The symbol behind the last leaf in use stands for missing values, leaf 2**depth.
-            symbols = np.minimum(leaves[:, j], used)
-            symbols = channel.sample(np.ascontiguousarray(symbols), np.ascontiguousarray(words[:, j]))
-            reported[:, j] = np.where(symbols < used, symbols, self.spec.n_leaves)
-        return reported
 
     # ------------------------------------------------------------------ decode
     def decode(self, tokens: Any, representative: Representative | None = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hashcomb.errors import ChannelError, SpecError
 from hashcomb.spec import ChannelSpec, Spec
 
-__all__ = ("Channel", "channels_of", "register")
+__all__ = ("Channel", "channels_of", "randomize", "register")
 
 Floats = NDArray[np.float64]
 
@@ -162,3 +162,45 @@ def channels_of(spec: Spec) -> tuple[Channel, ...] | None:
         return tuple(channel.on(n_used + missing) for n_used in spec.used_leaves)
     except ChannelError as error:
         raise SpecError(error.problem, path="channel.params", hint=error.hint) from None
+
+
+def randomize(
+    channels: Sequence[Channel],
+    used: Sequence[int],
+    n_leaves: int,
+    leaves: NDArray[np.int32],
+    words: NDArray[np.uint64],
+) -> NDArray[np.int32]:
+    """Send leaves through the channels of their features.
+
+    Parameters
+    ----------
+    channels : sequence of Channel
+        One for each feature, as from `channels_of`.
+    used : sequence of int
+        How many leaves each feature can fill.
+    n_leaves : int
+        Leaves of a comb; the leaf of missing values has this number.
+    leaves : ndarray of int32, shape (n_rows, n_features)
+        What to randomize.
+    words : ndarray of uint64, shape (n_rows, n_features)
+        One secret random word each.
+
+    Returns
+    -------
+    ndarray of int32, shape (n_rows, n_features)
+
+    Notes
+    -----
+    Privacy: each report has its channel's epsilon; features have words of their own, so a record has at most
+    the sum of them.
+    """
+    if all(count == n_leaves for count in used):  # one channel serves all features
+        return channels[0].sample(leaves, words)
+    reported = np.empty_like(leaves)
+    for j, (channel, count) in enumerate(zip(channels, used, strict=True)):
+        # The symbol behind the last leaf in use stands for missing values.
+        symbols = np.minimum(leaves[:, j], count)
+        symbols = channel.sample(np.ascontiguousarray(symbols), np.ascontiguousarray(words[:, j]))
+        reported[:, j] = np.where(symbols < count, symbols, n_leaves)
+    return reported
