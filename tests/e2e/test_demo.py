@@ -1,5 +1,6 @@
 """The demo, as its users run it."""
 
+import contextlib
 import json
 import os
 import re
@@ -68,11 +69,12 @@ def test_the_trainer_has_tokens_and_labels_alone(process: Start, folder: Path, t
     seen: dict[str, bytes] = {}
     secrets: list[bytes] = []
     while child.poll() is None:
-        for work in tmp_path.glob("hashcomb-demo-*"):
-            for path in (work / "inbox").glob("owner-*.csv"):
-                seen[path.name] = path.read_bytes()
-            for path in work.glob("owner-*/owners.key"):
-                secrets.append(path.read_bytes())
+        with contextlib.suppress(FileNotFoundError):  # the demo clears its folder while we look
+            for work in tmp_path.glob("hashcomb-demo-*"):
+                for path in (work / "inbox").glob("owner-*.csv"):
+                    seen[path.name] = path.read_bytes()
+                for path in work.glob("owner-*/owners.key"):
+                    secrets.append(path.read_bytes())
         time.sleep(0.05)
     child.communicate()
     assert child.returncode == 0
