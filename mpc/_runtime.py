@@ -277,7 +277,12 @@ class _RuntimeMixin:
         for exchanger in open_connections:
             exchanger.done = True
             exchanger.send(label, text)
-            exchanger.transport.close()
+            # After an error the other end closes, once it has read why: had we closed already, its own next
+            # message would be reset, and what we said lost with it.
+            if error is None:
+                exchanger.transport.close()
+            else:
+                exchanger.buffers.clear()  # nobody awaits what still comes
         if open_connections:  # what was written is sent before the host's loop may end
             await asyncio.wait([exchanger.lost for exchanger in open_connections], timeout=CLOSING_S)
         for exchanger in self.exchangers:

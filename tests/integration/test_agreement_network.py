@@ -18,8 +18,8 @@ from msgspec.structs import replace
 
 from hashcomb.errors import PartyAborted, PartyTimeout, ProtocolError
 from hashcomb.mpc import Party, agree
-from hashcomb.mpc._messages import HELLO, MAGIC, abort_error, abort_message
-from hashcomb.mpc._runtime import _classes
+from hashcomb.mpc._messages import HELLO, MAGIC, Hello, abort_error, abort_message
+from hashcomb.mpc._runtime import _classes, connect
 
 Seats = Callable[..., list[Party]]
 TABLE = np.arange(12.0).reshape(4, 3)
@@ -221,3 +221,26 @@ def test_what_an_owner_is_told_of_anothers_error() -> None:
     nasty = abort_error(abort_message(ProtocolError("\x1b[2J" * 500, party="mallory"), "a"), names, "b")
     assert "\x1b" not in str(nasty)
     assert nasty.party == "b"
+
+
+def test_what_an_owner_says_last_is_heard(seats: Seats) -> None:
+    """An owner that sends its next message before it has read why another gave up still learns the cause."""
+
+    async def owners() -> Any:
+        hello = Hello(session=bytes(32), n_features=3, features=bytes(32))
+        alice, bob, carol = await asyncio.gather(*[connect(party, hello) for party in seats(3)])
+        to_bob = alice.parties[1].protocol
+        to_bob.transport.pause_reading()
+        cause = PartyAborted("closed its connection", party="owner-2", step="connect")
+        leaving = asyncio.create_task(bob.close(cause))
+        await asyncio.sleep(0.2)
+        for label in range(3):  # the first write after a reset still succeeds
+            to_bob.send(label, bytes(64))
+            await asyncio.sleep(0.05)
+        to_bob.transport.resume_reading()
+        with pytest.raises(PartyAborted) as caught:
+            await alice.exchange(b"")
+        await asyncio.gather(leaving, alice.close(caught.value), carol.close())
+        return caught.value
+
+    assert asyncio.run(owners()).party == "owner-2"
