@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from hashcomb import cli
+from hashcomb.cli import main as cli
 
 
 class Done(NamedTuple):
@@ -51,7 +51,7 @@ def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "hashcomb.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "hashcomb.cli.main", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
         started.append(subprocess.Popen(command, **{**pipes, **options}))
         return started[-1]

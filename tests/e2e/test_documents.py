@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from hashcomb.cli import cli
+from hashcomb.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
