@@ -7,7 +7,7 @@ import sys
 
 from benches.machine import describe
 
-TABLES = ("encode", "startup", "agreement")
+TABLES = ("encode", "startup", "agreement", "accounting")
 
 
 def main() -> None:

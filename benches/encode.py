@@ -20,6 +20,7 @@ from sklearn.preprocessing import KBinsDiscretizer
 
 from benches.timing import Case, print_table, side_by_side
 from hashcomb import HashComb, Key, Quantile, RandomizedResponse, Spec, Uniform, quantile_edges
+from hashcomb.channels import SquareWave
 
 N_FEATURES = 57
 N_ROWS = 200_000
@@ -54,7 +55,6 @@ def leaf_tokens() -> list[Case]:
     """Leaf tokens: 8 bytes in, 8 bytes out."""
     X = rows()
     source, target = X.view(np.uint64), np.empty(X.shape, dtype=np.uint64)
-    noisy = codec("uniform", 4, channel=RandomizedResponse(2.0).to_spec())
     cases: dict[str, Any] = {
         "np.copyto of the same bytes": lambda: np.copyto(target, source),
         "a compiled loop that copies": lambda: loop_copy(source.reshape(-1), target.reshape(-1)),
@@ -63,12 +63,38 @@ def leaf_tokens() -> list[Case]:
         for depth in (4, 8):
             cases[f"leaf tokens, {edges}, depth {depth}"] = _encode(codec(edges, depth), X, target)
     cases["leaf tokens, uniform, depth 8, float32 in"] = _encode(codec("uniform", 8), X.astype(np.float32), target)
-    cases["leaf tokens, uniform, depth 4, randomized response"] = _encode(noisy, X, target)
     return side_by_side(cases, X.size)
 
 
 def _encode(encoder: HashComb, X: np.ndarray, out: np.ndarray) -> Any:
     return lambda: encoder.encode(X, out=out)
+
+
+def randomized() -> list[Case]:
+    """Randomized leaf tokens at depth 4, beside the deterministic ones of the same edges."""
+    X = rows()
+    target = np.empty(X.shape, dtype=np.uint64)
+    ids = range(len(X) // 20)
+    memo = Key(bytes(range(1, 33)))
+    cases: dict[str, Any] = {}
+    for edges in ("uniform", "quantile"):
+        cases[f"deterministic, {edges}"] = _encode(codec(edges, 4), X, target)
+        for name, channel in (
+            ("randomized response, leaf", RandomizedResponse(2.0, depth="leaf")),
+            ("randomized response, best depth", RandomizedResponse(2.0)),
+            ("square wave (a table)", SquareWave(2.0)),
+        ):
+            encoder = codec(edges, 4, channel=channel.to_spec())
+            cases[f"{name}, {edges}"] = _encode(encoder, X, target)
+    part, some = X[: len(ids)], target[: len(ids)]
+    remembered = codec("uniform", 4, channel=RandomizedResponse(2.0).to_spec())
+
+    def memoized() -> None:
+        for _ in range(20):
+            remembered.encode(part, record_ids=ids, memo_key=memo, out=some)
+
+    cases["randomized response, best depth, by record id"] = memoized
+    return side_by_side(cases, X.size)
 
 
 def all_levels() -> list[Case]:
@@ -148,6 +174,7 @@ def main() -> None:
     shape = f"{N_ROWS:,} x {N_FEATURES} float64, one thread, warm, output reused, CPU time, median of 15 rounds"
     leaf = leaf_tokens()
     print_table(f"Leaf tokens ({shape})", leaf, copy)
+    print_table(f"Randomized leaf tokens at depth 4 ({shape})", randomized(), "deterministic, uniform")
     print_table(f"All levels ({N_ROWS // 8:,} rows, values counted once)", all_levels(), copy)
     print_table("Decoding", decoding(), copy)
     kbins = against_kbins()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 import operator
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb import kernels
-from hashcomb.channels import channels_of, randomize
-from hashcomb.columns import Columns, as_frame, frame_like, refuse_where
-from hashcomb.comb import Comb, Representative
-from hashcomb.errors import DataError, FingerprintError, InsecureRandomWarning, SpecError
-from hashcomb.header import TokenHeader, header_of_frame, stamp
-from hashcomb.keys import Key, Keystream
+from hashcomb.channels import Channel, channels_of, reported_features
+from hashcomb.channels.of_spec import Randomizer
+from hashcomb.columns import Columns, as_frame, frame_like
+from hashcomb.comb import Comb
+from hashcomb.errors import DataError, KeyMaterialError, SpecError, WeakPrivacyWarning
+from hashcomb.header import TokenHeader, stamp
+from hashcomb.keys import Key
+from hashcomb.noise import FreshNoise, MemoNoise, Noise, seeded
 from hashcomb.placing import CHUNK_VALUES, look_up, run_chunks
-from hashcomb.spec import Categorical, Spec
+from hashcomb.reading import TokenReader
+from hashcomb.spec import Spec
 from hashcomb.tokens import Codebook
+from hashcomb.values import Decoding, Values
 
 __all__ = ("HashComb", "check_usable")
 
@@ -51,7 +54,7 @@ class HashComb:
     Warns
     -----
     WeakPrivacyWarning
-        If the Spec's hash is xxh3.
+        If the Spec's hash is xxh3, or its channel has no finite epsilon.
 
     Notes
     -----
@@ -82,8 +85,11 @@ class HashComb:
         self._arguments = (spec, key, dataset, round, n_threads)
         self._comb = Comb(spec)
         self._channels = channels_of(spec)
-        self._used = spec.used_leaves
-        self._book = Codebook(spec, key, dataset=dataset, round=round)
+        _warn_of_no_epsilon(self._channels)
+        self._randomizer = _randomizer(spec, self._channels)
+        self._values = Values(spec, self._comb, self._channels)
+        self._book = Codebook(spec, key, dataset=dataset, round=round, channels=self._channels)
+        self._reader = TokenReader(spec, self._book)
         by_leaf = self._book.by_leaf if self._channels is None else None
         self._by_leaf = None if by_leaf is None else self._comb.arrange(by_leaf)
         self._n_threads = n_threads
@@ -109,7 +115,15 @@ class HashComb:
         return self._book.issued_tokens()
 
     # ------------------------------------------------------------------ encode
-    def encode(self, table: Any, *, seed: int | None = None, out: Array | None = None) -> Any:
+    def encode(
+        self,
+        table: Any,
+        *,
+        seed: int | None = None,
+        record_ids: Iterable[Any] | None = None,
+        memo_key: Key | None = None,
+        out: Array | None = None,
+    ) -> Any:
         """Encode a table.
 
         Parameters
@@ -118,6 +132,11 @@ class HashComb:
             A mapping or a pandas, polars or pyarrow frame has the columns that the Spec names, in any order.
         seed : int, optional
             Makes a channel's randomness repeatable, for tests; such a run carries no privacy.
+        record_ids : sequence of str or int, one a row, optional
+            With `memo_key`: a record with the same id and the same leaf gives the same report whenever it is
+            encoded under this Spec and data set, and only the first time costs epsilon.
+        memo_key : Key, optional
+            A Key of this owner alone, not the shared one; keep it as long as records may be encoded again.
         out : ndarray, optional
             Array to fill, for arrays and mappings only: C order, of the tokens' shape and type. After an error
             it is 0.
@@ -131,7 +150,12 @@ class HashComb:
         Raises
         ------
         DataError
-            If the table does not fit the Spec; the message names column and row, never the value.
+            If the table does not fit the Spec; the message names column and row, never the value. If record
+            ids are not one a row, or one occurs twice.
+        KeyMaterialError
+            If the memo key is none, or the shared one, or comes without record ids or with a seed.
+        SpecError
+            If there is a memo key and no channel.
 
         Warns
         -----
@@ -142,11 +166,21 @@ class HashComb:
         -----
         Privacy: without a channel, tokens have no differential privacy and show which rows share a leaf; with
         one, each report has the channel's exact epsilon against neighbors that are any two values, and every
-        call costs it again (`hashcomb.PrivacyReport`). The index of a pandas frame stays on the tokens as it is.
+        call costs it again (`hashcomb.PrivacyReport`), but for records that a memo key recognizes: they cost it
+        once for each different leaf that they ever have, and can be joined from one encoding to the next. The
+        index of a pandas frame stays on the tokens as it is.
         """
-        return self._encode(table, self._stream(seed), 0, out)
+        noise = self._noise(seed, memo_key, record_ids is not None)
+        return self._encode(table, noise, 0, out, record_ids)
 
-    def encode_batches(self, tables: Iterable[Any], *, seed: int | None = None) -> Iterator[Any]:
+    def encode_batches(
+        self,
+        tables: Iterable[Any],
+        *,
+        seed: int | None = None,
+        record_ids: Iterable[Iterable[Any]] | None = None,
+        memo_key: Key | None = None,
+    ) -> Iterator[Any]:
         """Encode an iterator of tables that together need not fit in memory.
 
         Parameters
@@ -155,6 +189,10 @@ class HashComb:
             Batches of rows, in order; each as for `encode`.
         seed : int, optional
             As for `encode`; the batches together get the bytes that `encode` gives the whole.
+        record_ids : iterable of sequences, optional
+            The ids of each batch, as for `encode`.
+        memo_key : Key, optional
+            As for `encode`.
 
         Yields
         ------
@@ -170,37 +208,42 @@ class HashComb:
         -----
         Privacy: as `encode`; no randomness is used twice.
         """
-        stream, row = self._stream(seed), 0
+        noise, row = self._noise(seed, memo_key, record_ids is not None), 0
+        ids = None if record_ids is None else iter(record_ids)
         for table in tables:
-            tokens = self._encode(table, stream, row, None)
+            own = None if ids is None else next(ids, ())
+            tokens = self._encode(table, noise, row, None, own)
             row += len(tokens)
             yield tokens
 
-    def _stream(self, seed: int | None) -> Keystream | None:
+    def _noise(self, seed: int | None, memo_key: Key | None, has_ids: bool) -> Noise | None:
+        if (memo_key is not None) != has_ids:
+            raise KeyMaterialError("record ids and a memo key go together", hint="give both, or none")
+        if memo_key is not None:
+            if seed is not None:
+                raise KeyMaterialError("a memo key and a seed exclude each other", hint="leave the seed out")
+            return MemoNoise(memo_key, self.spec, self.header.dataset, self.header.key_id)
         if self._channels is None:
             return None
-        if seed is None:
-            return Keystream()
-        warnings.warn(
-            "a seeded channel is repeatable and protects nothing; leave the seed out for real data",
-            InsecureRandomWarning,
-            stacklevel=3,
-        )
-        return Keystream(hashlib.sha256(f"hashcomb seed {seed}".encode()).digest())
+        return FreshNoise() if seed is None else seeded(seed)
 
-    def _encode(self, table: Any, stream: Keystream | None, first_row: int, out: Array | None) -> Any:
+    def _encode(
+        self, table: Any, noise: Noise | None, first_row: int, out: Array | None, record_ids: Iterable[Any] | None
+    ) -> Any:
         frame = as_frame(table)
         if out is not None:
             self._check_output(out, frame)
         filled = out
         try:
             columns = Columns(table, self.spec, first_row)
-            shape = self._output_shape(columns.n_rows)
+            if isinstance(noise, MemoNoise):
+                noise.take(record_ids, first_row, columns.n_rows)
+            shape = self._reader.shape(columns.n_rows)
             if out is not None and out.shape != shape:
                 filled = None  # it is not ours to fill, nor to clear
                 raise DataError(f"out must have shape {shape}")
             tokens = np.empty(shape, dtype=self._book.dtype) if out is None else out.view(np.ndarray)
-            self._encode_all(columns, stream, first_row, tokens)
+            self._encode_all(columns, noise, first_row, tokens)
         except BaseException:
             if filled is not None:
                 filled[...] = 0  # nothing half encoded stays in the caller's array
@@ -211,11 +254,11 @@ class HashComb:
         named = {name: np.ascontiguousarray(flat[:, j]) for j, name in enumerate(self.header.columns)}
         return frame_like(table, named, self.header.to_json())
 
-    def _encode_all(self, columns: Columns, stream: Keystream | None, first_row: int, tokens: Array) -> None:
+    def _encode_all(self, columns: Columns, noise: Noise | None, first_row: int, tokens: Array) -> None:
         def work(start: int, stop: int) -> None:
-            self._encode_rows(columns, stream, first_row, start, stop, tokens)
+            self._encode_rows(columns, noise, first_row, start, stop, tokens)
 
-        chunk = CHUNK_VALUES << (5 if self._by_leaf is not None else 0)
+        chunk = CHUNK_VALUES << (5 if self._by_leaf is not None else 1)
         run_chunks(work, columns.n_rows, len(self.spec.features), chunk, self._n_threads)
 
     def _check_output(self, out: Any, frame: Any) -> None:
@@ -226,7 +269,7 @@ class HashComb:
             raise DataError(f"out must be a writeable, C-ordered array of {self._book.dtype}")
 
     def _encode_rows(
-        self, columns: Columns, stream: Keystream | None, first_row: int, start: int, stop: int, tokens: Array
+        self, columns: Columns, noise: Noise | None, first_row: int, start: int, stop: int, tokens: Array
     ) -> None:
         values = columns.block(start, stop)
         if self._by_leaf is not None:
@@ -234,28 +277,33 @@ class HashComb:
             return
         leaves: NDArray[np.int32] = np.empty(values.shape, dtype=np.int32)
         look_up(self._comb, values, self._comb.leaf_numbers, leaves, first_row + start)
-        if stream is not None:
-            assert self._channels is not None
-            raw = stream.words((first_row + start) * leaves.shape[1], leaves.size)
-            words = np.frombuffer(raw, dtype="<u8").astype(np.uint64, copy=False).reshape(leaves.shape)
-            leaves = randomize(self._channels, self._used, self.spec.n_leaves, leaves, words)
+        if noise is not None:
+            leaves = self._report(leaves, noise, first_row + start)
         self._book.tokens(leaves, tokens[start:stop])
 
+    def _report(self, leaves: NDArray[np.int32], noise: Noise, row: int) -> NDArray[np.int32]:
+        assert self._randomizer is not None
+        some = self._randomizer.n_reported < leaves.shape[1]
+        return self._randomizer.reports(leaves, noise.words(row, leaves), noise.choice(row, leaves) if some else None)
+
     # ------------------------------------------------------------------ decode
-    def decode(self, tokens: Any, representative: Representative | None = None) -> Any:
+    def decode(self, tokens: Any, representative: Decoding | None = None) -> Any:
         """Decode tokens to the representative values of their nodes.
 
         Parameters
         ----------
         tokens : ndarray or data frame
             What `encode` gave, in whole or some of its rows.
-        representative : {"center", "mean", "rank"}, optional
-            What stands for a node; by default the agreed mean where the Spec has it, else the center.
+        representative : {"center", "mean", "rank", "posterior", "unbiased"}, optional
+            What stands for a node; by default the agreed mean where the Spec has it, else the center. Through a
+            channel also the posterior mean of the leaf (for uniform leaves, which has the least squared error),
+            or the code whose mean over reports is the value of the true leaf. Where reports are no leaves or
+            runs of leaves, the posterior mean is the default.
 
         Returns
         -------
         ndarray or data frame
-            Shape (n_rows, n_features), float64 with NaN for missing values; with categorical features an
+            Shape (n_rows, n_features), float64 with NaN for missing and unreported values; with categorical features an
             array of objects, categories themselves and None for missing and unknown ones.
 
         Raises
@@ -265,68 +313,38 @@ class HashComb:
         FingerprintError
             If the tokens' header says that they were made under others.
         SpecError
-            If means are asked for and the Spec has none.
+            If the Spec has nothing of this kind: no means, no channel, or no unbiased code.
         """
-        array = self._read_tokens(tokens)
-        nodes = self._book.nodes(np.ascontiguousarray(array[..., -1] if array.ndim == 3 else array))
-        if array.ndim == 3:
-            self._check_paths(array, nodes)
-        decoded = self._represent(nodes, representative, self.spec.levels[-1])
+        decoded = self._values.of_tokens(self._reader.nodes(tokens), representative)
         if as_frame(tokens) is None:
-            return decoded if isinstance(decoded, np.ndarray) else np.array(decoded, dtype=object).T
+            return _as_table(decoded)
         rows = list(decoded.T) if isinstance(decoded, np.ndarray) else decoded
         return frame_like(tokens, {name: rows[j] for j, name in enumerate(self.spec.names)})
 
-    def _read_tokens(self, tokens: Any) -> Array:
-        frame = as_frame(tokens)
-        if frame is None:
-            self._check_header(getattr(tokens, "header", None))
-            array = np.asarray(tokens)
-        else:
-            self._check_header(header_of_frame(tokens))
-            missing = [name for name in self.header.columns if name not in frame.columns]
-            if missing:
-                raise DataError("is missing", column=missing[0], hint="pass the frame that encode gave")
-            array = np.stack([frame[name].to_numpy() for name in self.header.columns], axis=1)
-            array = array.reshape(self._output_shape(len(array)))
-        if array.ndim not in (2, 3) or array.shape != self._output_shape(len(array)) or len(array) == 0:
-            raise DataError(f"tokens of this Spec have shape {('n_rows', *self._output_shape(0)[1:])} and n_rows > 0")
-        return self._as_tokens(array)
+    def reports(self, tokens: Any) -> NDArray[np.int32]:
+        """Return the number of the report behind each token.
 
-    def _output_shape(self, n_rows: int) -> tuple[int, ...]:
-        shape = (n_rows, len(self.spec.features))
-        return (*shape, self.spec.depth) if self.spec.tokens == "comb" else shape
+        Parameters
+        ----------
+        tokens : ndarray or data frame
+            As for `decode`.
 
-    def _as_tokens(self, array: Array) -> Array:
-        limit = np.iinfo(self._book.dtype).max
-        if array.dtype.kind not in "ui" or bool((array < 0).any() or (array > limit).any()):
-            raise DataError(
-                f"these are no {self.spec.token_bits}-bit tokens", hint=f"read tokens as {self._book.dtype}"
-            )
-        return np.ascontiguousarray(array, dtype=self._book.dtype)
+        Returns
+        -------
+        ndarray of int32, shape (n_rows, n_features)
+            Columns of the channels' matrices; without a channel the nodes themselves. -1 for missing values,
+            and for features that a record does not report.
 
-    def _check_header(self, header: TokenHeader | None) -> None:
-        field = None if header is None else header.differs_from(self.header)
-        if field is not None:
-            what = {"fingerprint": "Spec", "key_id": "Key", "dataset": "data set", "round": "round"}[field]
-            theirs, ours = (str(getattr(one, field))[:16] for one in (header, self.header))
-            raise FingerprintError(
-                f"the tokens were made under another {what} ({theirs!r}, here {ours!r})",
-                hint="decode them with what they were encoded with",
-            )
+        Raises
+        ------
+        DataError, FingerprintError
+            As `decode`.
+        """
+        nodes = self._reader.nodes(tokens)
+        return np.where(nodes == self._book.blank, np.int32(-1), nodes)
 
-    def _check_paths(self, array: Array, leaves: NDArray[np.int32]) -> None:
-        expected = np.empty_like(array)
-        self._book.tokens(leaves, expected)
-        refuse_where(
-            (expected != array).any(axis=2),
-            self.spec.names,
-            "the tokens of a path do not belong together",
-            "the tokens were edited or mixed; encode the row again",
-        )
-
-    def represent(self, leaves: NDArray[np.int32], representative: Representative | None = None) -> Array:
-        """Return what stands for leaves, as `decode` does for their tokens.
+    def represent(self, leaves: NDArray[np.int32], representative: Decoding | None = None) -> Array:
+        """Return what stands for leaves, as `decode` does for tokens of true leaves.
 
         Parameters
         ----------
@@ -347,44 +365,29 @@ class HashComb:
         SpecError
             If means are asked for and the Spec has none.
         """
-        shape = (len(leaves), len(self.spec.features))
-        if (
-            leaves.shape != shape
-            or leaves.dtype != np.int32
-            or (leaves < 0).any()
-            or (leaves > 1 << self.spec.depth).any()
-        ):
-            raise DataError(f"leaves are int32 from 0 to {1 << self.spec.depth}, here of shape {shape}")
-        values = self._represent(np.ascontiguousarray(leaves), representative, self.spec.depth)
-        return values if isinstance(values, np.ndarray) else np.array(values, dtype=object).T
+        shape, last = (len(leaves), len(self.spec.features)), self.spec.n_leaves
+        if leaves.shape != shape or leaves.dtype != np.int32 or ((leaves < 0) | (leaves > last)).any():
+            raise DataError(f"leaves are int32 from 0 to {last}, here of shape {shape}")
+        return _as_table(self._values.of_nodes(np.ascontiguousarray(leaves), representative, self.spec.depth))
 
-    def _represent(self, nodes: NDArray[np.int32], kind: Representative | None, level: int) -> Array | list[Any]:
-        kind = kind or ("mean" if self._has_means and level == self.spec.depth else "center")
-        table = self._comb.representatives(kind, level)
-        values = np.empty(nodes.shape, dtype=np.float64)
-        first = (np.arange(len(table)) * (1 + (1 << level))).astype(np.int32)
-        kernels.choose(nodes.size).lookup(nodes.reshape(-1), first, table.reshape(-1), values.reshape(-1))
-        if kind == "rank" or not any(isinstance(f, Categorical) for f in self.spec.features):
-            return values
-        return [self._categories(j, column, level) for j, column in enumerate(values.T)]
 
-    @property
-    def _has_means(self) -> bool:
-        numeric = [f for f in self.spec.features if not isinstance(f, Categorical)]
-        return bool(numeric) and all(f.means is not None for f in numeric)
+def _as_table(values: Array | list[Any]) -> Array:
+    return values if isinstance(values, np.ndarray) else np.array(values, dtype=object).T
 
-    def _categories(self, index: int, codes: Array, level: int) -> Any:
-        feature = self.spec.features[index]
-        if not isinstance(feature, Categorical):
-            return codes
-        if level < self.spec.depth:
-            raise DataError(
-                "a node of several categories stands for none of them",
-                column=feature.name,
-                hint="decode with representative='rank'",
-            )
-        known = dict(enumerate(feature.categories))
-        return [known.get(int(code)) if code == code else None for code in codes]
+
+def _randomizer(spec: Spec, channels: Sequence[Channel] | None) -> Randomizer | None:
+    if channels is None:
+        return None
+    return Randomizer(channels, spec.used_leaves, spec.n_leaves, reported_features(spec))
+
+
+def _warn_of_no_epsilon(channels: Sequence[Channel] | None) -> None:
+    if channels and any(math.isinf(channel.epsilon) for channel in channels):
+        warnings.warn(
+            f"the channel {channels[0].kind} has no finite epsilon: it carries no differential privacy",
+            WeakPrivacyWarning,
+            stacklevel=3,
+        )
 
 
 def _rebuild(spec: Spec, key: Key, dataset: str, round: int, n_threads: int | None) -> HashComb:

@@ -203,6 +203,23 @@ class Comb:
         rows = [self._row(index, kind, level) for index in range(len(self.first))]
         return np.column_stack([np.stack(rows), np.full(len(rows), np.nan)])
 
+    def centers(self, index: int, sets: NDArray[np.int64]) -> Floats:
+        """Return the midpoints of runs of leaves of one feature.
+
+        Parameters
+        ----------
+        index : int
+            The feature.
+        sets : ndarray of int, shape (n_sets, 2)
+            First leaf of each run, and one behind its last.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_sets,)
+        """
+        ends = self.bounds()[index]
+        return _centers(ends[sets[:, 0]], ends[sets[:, 1]])
+
     def _row(self, index: int, kind: Representative, level: int) -> Floats:
         feature, nodes = self.spec.features[index], np.arange(1 << level, dtype=np.float64)
         if kind == "rank":

@@ -12,17 +12,20 @@ import re
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR
+from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
 
 from hashcomb.atomic import KEY_MARK, writing
 from hashcomb.errors import KeyMaterialError
 
-__all__ = ("Key", "Keystream")
+__all__ = ("Key", "Keystream", "RecordWords")
 
 KEY_BYTES = 32
 _FILE = re.compile(KEY_MARK.decode() + r"1:([0-9a-f]{64}):([0-9a-f]{16})\n?")
@@ -176,6 +179,9 @@ def _parse(text: str, path: Path) -> bytes:
     return secret
 
 
+_ZEROS = bytes(1 << 18)  # what the keystream is added to; never written
+
+
 class Keystream:
     """A stream of secret random 64-bit words, addressed by their number.
 
@@ -191,10 +197,72 @@ class Keystream:
     def __init__(self, secret: bytes | None = None) -> None:
         self._cipher = AES(secret if secret is not None else secrets.token_bytes(32))
 
-    def words(self, start: int, count: int) -> bytes:
-        """Return `count` words from number `start` as ``8 * count`` bytes, little-endian."""
+    def words(self, start: int, count: int) -> NDArray[np.uint64]:
+        """Return `count` words from number `start`, shape (count,)."""
         block, skip = divmod(start, 2)  # a block of AES holds two words
         stream = Cipher(self._cipher, CTR(block.to_bytes(16, "big"))).encryptor()
         if skip:
             stream.update(bytes(8))
-        return stream.update(bytes(8 * count))
+        words = np.empty(count + 2, dtype="<u8")  # the cipher asks for room for a block more
+        written = 0
+        while written < 8 * count:
+            n_bytes = min(8 * count - written, len(_ZEROS))
+            stream.update_into(memoryview(_ZEROS)[:n_bytes], words.view(np.uint8).data[written:])
+            written += n_bytes
+        return words[:count].astype(np.uint64, copy=False)
+
+
+class RecordWords:
+    """Secret random 64-bit words for records by their ids: the same record has the same words in any run.
+
+    A word is AES-256 of one block that holds a keyed hash of the record's id, the feature and the leaf. Blocks
+    of different records, features or leaves differ, so their words look random and unrelated.
+
+    Parameters
+    ----------
+    block_key : bytes
+        32 secret bytes.
+    id_key : bytes
+        32 other secret bytes.
+    """
+
+    ID_BYTES = 11
+    NO_LEAF = (1 << 24) - 1
+
+    def __init__(self, block_key: bytes, id_key: bytes) -> None:
+        # One call of the block cipher on blocks that never repeat is a pseudorandom function; no message is
+        # encrypted here, and so nothing that a mode of operation would hide.
+        self._cipher = Cipher(AES(block_key), ECB())  # noqa: S305
+        self._id_key = id_key
+
+    def hash_ids(self, ids: list[str]) -> NDArray[np.uint8]:
+        """Return the keyed hash of every id, shape (n_ids, 11)."""
+        keyed = hashlib.blake2b(digest_size=self.ID_BYTES, key=self._id_key, person=b"hashcomb record ")
+        digests = bytearray()
+        for name in ids:
+            copy = keyed.copy()
+            copy.update(name.encode())
+            digests += copy.digest()
+        return np.frombuffer(bytes(digests), dtype=np.uint8).reshape(len(ids), self.ID_BYTES)
+
+    def words(self, records: NDArray[np.uint8], leaves: NDArray[Any]) -> NDArray[np.uint64]:
+        """Return one word for each value.
+
+        Parameters
+        ----------
+        records : ndarray of uint8, shape (n_rows, 11)
+            What `hash_ids` gave.
+        leaves : ndarray of int, shape (n_rows, n_features)
+            Leaves, or `NO_LEAF` for words that do not depend on them.
+
+        Returns
+        -------
+        ndarray of uint64, shape (n_rows, n_features)
+        """
+        blocks = np.empty((*leaves.shape, 16), dtype=np.uint8)
+        blocks[..., : self.ID_BYTES] = records[:, None, :]
+        place = (np.arange(leaves.shape[1], dtype=np.uint64) << np.uint64(24)) | leaves.astype(np.uint64)
+        blocks[..., self.ID_BYTES :] = place.astype("<u8")[..., None].view(np.uint8)[..., :5]
+        encrypted = self._cipher.encryptor().update(blocks.tobytes())
+        words = np.frombuffer(encrypted, dtype="<u8").reshape(*leaves.shape, 2)[..., 0]
+        return np.ascontiguousarray(words, dtype=np.uint64)

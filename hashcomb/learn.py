@@ -14,7 +14,7 @@ from hashcomb.channels import Channel
 from hashcomb.columns import category_items, named_columns, numbers_of
 from hashcomb.comb import Comb, quantile_edges
 from hashcomb.errors import DataDependentSpecWarning, DataError, SpecError
-from hashcomb.spec import Categorical, Feature, Quantile, Spec, Uniform
+from hashcomb.spec import Categorical, ChannelSpec, Feature, Quantile, Spec, Uniform
 
 __all__ = ("learn_spec",)
 
@@ -28,7 +28,7 @@ def learn_spec(
     names: Sequence[str] | None = None,
     categorical: Collection[str] | Mapping[str, Sequence[Any]] = (),
     means: bool = False,
-    channel: Channel | None = None,
+    channel: Channel | ChannelSpec | None = None,
     **rules: Any,
 ) -> Spec:
     """Learn the combs of a Spec from data.
@@ -50,7 +50,7 @@ def learn_spec(
         Categorical columns; their categories are learned, or given by the mapping.
     means : bool, optional
         Learn the conditional mean of every leaf as well.
-    channel : Channel, optional
+    channel : Channel or ChannelSpec, optional
         Randomizer of leaves.
     **rules
         Further fields of `Spec`: ``outside``, ``missing``, ``unknown``, ``hash``, ``token_bits``, ``tokens``.
@@ -96,7 +96,7 @@ def learn_spec(
         else _numeric(values, name, depth, edges, margin, means)
         for name, values in zip(titles, columns, strict=True)
     ]
-    described = None if channel is None else channel.to_spec()
+    described = channel.to_spec() if isinstance(channel, Channel) else channel
     return Spec(features=tuple(features), depth=depth, channel=described, **rules)
 
 

@@ -2,7 +2,7 @@
 
 ``token = PRF(key_j, level, node)``, where ``key_j`` is derived from the Key, the Spec's fingerprint, the feature
 and, if given, the names of a data set and of a round. So equal values in different features, data sets or
-rounds give unrelated tokens.
+rounds give unrelated tokens. (Rows can still be joined by how their tokens go together: `hashcomb.attacks.link_rows`.)
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from hashcomb import kernels
+from hashcomb.channels import Channel, reported_features
+from hashcomb.channels.of_spec import n_slots, reports_leaves
 from hashcomb.columns import refuse_where
 from hashcomb.errors import KeyMaterialError, SpecError, WeakPrivacyWarning
 from hashcomb.header import TokenHeader
@@ -65,7 +67,7 @@ _FAMILIES: dict[str, Callable[[NDArray[np.uint64], bytes], NDArray[np.uint64]]] 
 
 # ---------------------------------------------------------------------- codebook
 class Codebook:
-    """The tokens of all nodes that a Spec encodes, under one Key and salt.
+    """The tokens of all nodes, or reports, that a Spec encodes, under one Key and salt.
 
     Parameters
     ----------
@@ -77,6 +79,8 @@ class Codebook:
         Name of the data set, a public salt.
     round : int, optional
         Number of the round, a public salt.
+    channels : sequence of Channel, optional
+        The channels of the Spec. Where their reports are no leaves, their numbers are hashed instead of nodes.
 
     Raises
     ------
@@ -96,11 +100,20 @@ class Codebook:
     Privacy: the codebook is as secret as the Key; whoever has it reads every token.
     """
 
-    def __init__(self, spec: Spec, key: Key, *, dataset: str = "", round: int = 0) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        key: Key,
+        *,
+        dataset: str = "",
+        round: int = 0,
+        channels: Sequence[Channel] | None = None,
+    ) -> None:
         _warn(spec)
         number = _check_salts(key, dataset, round)
         self.spec = spec
-        fingerprint, self._used = spec.fingerprint, spec.used_leaves
+        fingerprint = spec.fingerprint
+        self._lay_out(spec, channels)
         self.header = TokenHeader(
             fingerprint=fingerprint,
             key_id=key.id,
@@ -116,22 +129,40 @@ class Codebook:
             key.derive("token", fingerprint=fingerprint, feature=j, dataset=dataset, round=number)
             for j in range(len(spec.features))
         ]
-        self._sizes = [(1 << level) + 1 for level in spec.levels]
         self._offset = np.cumsum([0, *self._sizes[:-1]]).astype(np.int32)
-        self._shift = np.array([spec.depth - level for level in spec.levels], dtype=np.int32)
         self._block = sum(self._sizes)
         self._first = (np.arange(len(self._keys)) * self._block).astype(np.int32)
         self._table = np.zeros((len(self._keys), self._block), dtype=self.dtype)
         self._known = np.zeros(self._table.shape, dtype=bool)
         self._lock = threading.Lock()
         self._inverse: tuple[int, int, NDArray[Any], NDArray[np.int32]] | None = None
-        if spec.depth <= EAGER_DEPTH:
+        if self._eager:
             self._hash_all()
+
+    def _lay_out(self, spec: Spec, channels: Sequence[Channel] | None) -> None:
+        """Say which nodes there are: those of combs, or reports of another kind, which take level 0."""
+        leaves = channels is None or reports_leaves(channels)
+        self._levels = spec.levels if leaves else (0,)
+        if channels is None or leaves:
+            self._sizes = [(1 << level) + 1 for level in spec.levels]
+            self._shift = np.array([spec.depth - level for level in spec.levels], dtype=np.int32)
+            self._used = spec.used_leaves
+        else:
+            self._sizes = [n_slots(channels, spec.n_leaves) + 1]
+            self._shift = np.zeros(1, dtype=np.int32)
+            self._used = tuple(channel.n_reports - channel.has_missing for channel in channels)
+        self._blank = spec.missing == "token" or reported_features(spec) < len(spec.features)
+        self._eager = self._sizes[-1] <= (1 << EAGER_DEPTH) + 1 and (not leaves or spec.depth <= EAGER_DEPTH)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of a token: uint64 or uint32."""
         return np.dtype(np.uint64 if self.spec.token_bits == 64 else np.uint32)
+
+    @property
+    def blank(self) -> int:
+        """Number that stands for a missing value, or a feature that is not reported."""
+        return self._sizes[-1] - 1
 
     # ------------------------------------------------------------------ leaf -> token
     @property
@@ -144,7 +175,7 @@ class Codebook:
 
     def tokens(self, leaves: NDArray[np.int32], out: NDArray[Any]) -> None:
         """Fill `out`, shape (n_rows, n_features, n_levels), with the tokens of the leaves' nodes."""
-        if self.spec.depth > EAGER_DEPTH:
+        if not self._eager:
             self._hash_new(leaves)
         kernel, flat = kernels.choose(leaves.size), leaves.reshape(-1)
         table = self._table.reshape(-1)
@@ -156,7 +187,7 @@ class Codebook:
 
     def _hash(self, feature: int, position: int, nodes: NDArray[np.int64]) -> None:
         """Put the tokens of some nodes of one level into the table."""
-        level = np.uint64(self.spec.levels[position])
+        level = np.uint64(self._levels[position])
         words = (level << np.uint64(56)) | nodes.astype(np.uint64)
         tokens = _FAMILIES[self.spec.hash](words, self._keys[feature]).astype(self.dtype)
         at = self._offset[position] + nodes
@@ -231,7 +262,7 @@ class Codebook:
     def _build_slots(self) -> tuple[int, int, NDArray[Any], NDArray[np.int32]]:
         """Lay out the slots of ``find_leaves``: a quarter full, without wrapping round at the end."""
         last = len(self._sizes) - 1
-        n_home = 4 << self.spec.levels[-1]
+        n_home = 4 << (self._sizes[-1] - 2).bit_length()
         placed = []
         for feature in range(len(self._keys)):
             issued = self._issued(feature, last)
@@ -260,9 +291,8 @@ class Codebook:
 
     def _issued(self, feature: int, position: int) -> NDArray[np.int64]:
         """Return the nodes that encoding can yield: not every category or missing value is possible."""
-        level, missing = self.spec.levels[position], self.spec.missing == "token"
-        n_used = ((self._used[feature] - 1) >> (self.spec.depth - level)) + 1
-        return np.concatenate([np.arange(n_used), np.full(int(missing), 1 << level)])
+        n_used = ((self._used[feature] - 1) >> int(self._shift[position])) + 1
+        return np.concatenate([np.arange(n_used), np.full(int(self._blank), self._sizes[position] - 1)])
 
 
 def _probe(tokens: NDArray[Any], n_home: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,20 +1,22 @@
-"""What every channel can do, and how a Spec's channel is made."""
+"""What every channel can do."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hashcomb.errors import ChannelError, SpecError
-from hashcomb.spec import ChannelSpec, Spec
+from hashcomb.errors import ChannelError
+from hashcomb.spec import ChannelSpec
 
-__all__ = ("Channel", "channels_of", "randomize", "register")
+__all__ = ("Channel", "positive", "whole")
 
 Floats = NDArray[np.float64]
+
+_BIASED = 1e-8  # how far the mean of a code that is called unbiased may be off, in parts of the values' range
 
 
 class Channel(ABC):
@@ -31,34 +33,112 @@ class Channel(ABC):
     """
 
     kind: ClassVar[str]
-    n_symbols: int | None
+    parameters: ClassVar[tuple[str, ...]] = ("epsilon",)
+    required: ClassVar[tuple[str, ...]] = ("epsilon",)
+    n_symbols: int | None = None
+    has_missing: bool = False
 
     @abstractmethod
-    def on(self, n_symbols: int) -> Self:
-        """Return this channel bound to a number of symbols."""
+    def on(self, n_symbols: int, *, missing: bool = False, ordered: bool = True) -> Self:
+        """Return this channel bound to a number of symbols.
 
-    @abstractmethod
+        Parameters
+        ----------
+        n_symbols : int
+            How many there are, that of missing values among them.
+        missing : bool, optional
+            Whether the last symbol stands for missing values.
+        ordered : bool, optional
+            Whether the others are the leaves of a comb, in order; categories are not.
+
+        Raises
+        ------
+        ChannelError
+            If the channel cannot have such symbols.
+        """
+
     def to_spec(self) -> ChannelSpec:
         """Return the part of a Spec that describes this channel."""
+        return ChannelSpec(kind=self.kind, params=self._given())
+
+    def _given(self) -> dict[str, Any]:
+        """Return the parameters, as the constructor takes them; those that are None are left out."""
+        given = {name: getattr(self, name) for name in self.parameters}
+        return {name: value for name, value in given.items() if value is not None}
 
     @classmethod
-    @abstractmethod
     def from_params(cls, params: dict[str, Any]) -> Self:
         """Make the channel from the parameters in a Spec; raise `ChannelError` if they are not its own."""
+        cls.check_names(params)
+        return cls(**params)
 
     @classmethod
-    @abstractmethod
-    def for_epsilon(cls, epsilon: float, n_symbols: int) -> Self:
-        """Return the least noisy channel of this kind whose exact epsilon is at most `epsilon`."""
+    def check_names(cls, params: dict[str, Any]) -> None:
+        """Raise `ChannelError` if these are not the names of this kind's parameters."""
+        if not {*cls.required} <= {*params} <= {*cls.parameters}:
+            raise ChannelError(
+                f"{cls.kind} does not have these parameters",
+                hint=f"it needs {_listed(cls.required)} and may have {_listed(cls.parameters)}",
+            )
 
+    @classmethod
+    def for_epsilon(cls, epsilon: float, n_symbols: int, **parameters: Any) -> Self:
+        """Return the least noisy channel of this kind whose exact epsilon is at most `epsilon`.
+
+        Parameters
+        ----------
+        epsilon : float
+            In nats; positive and finite.
+        n_symbols : int
+            Number of symbols.
+        **parameters
+            Further parameters of the kind.
+
+        Raises
+        ------
+        ChannelError
+            If there is none: epsilon is out of range, or this kind has no epsilon to choose.
+        """
+        if "epsilon" not in cls.required:
+            raise ChannelError(f"{cls.kind} has no epsilon to choose", hint="use a channel of another kind")
+        return cls(epsilon=epsilon, **parameters).on(n_symbols)  # type: ignore[call-arg]
+
+    # ------------------------------------------------------------------ the law
     @property
     @abstractmethod
     def epsilon(self) -> float:
         """Exact epsilon of one report, in nats; infinity where there is none."""
 
+    @property
+    @abstractmethod
+    def n_reports(self) -> int:
+        """Number of different reports."""
+
     @abstractmethod
     def matrix(self) -> Floats:
         """Return the row-stochastic matrix of the sampler, shape (n_symbols, n_reports)."""
+
+    def report_sets(self) -> NDArray[np.int64] | None:
+        """Return the symbols that each report stands for, first and one behind the last, shape (n_reports, 2).
+
+        None where reports are numbers of another kind, and only `posterior` and `unbiased_code` read them.
+        """
+        return None
+
+    @property
+    def reports_symbols(self) -> bool:
+        """Whether report `j` means symbol `j`, so that it can be encoded like a true leaf."""
+        sets = self.report_sets()
+        if sets is None or self.n_reports != self.n_symbols:
+            return False
+        return bool((sets[:, 0] == np.arange(len(sets))).all() and (sets[:, 1] == sets[:, 0] + 1).all())
+
+    def worst_pair(self) -> Floats | None:
+        """Return two laws whose privacy loss dominates that of every ordered pair of symbols, shape (2, n).
+
+        None where there is no closed form, and the pairs of `matrix` must be searched.
+        """
+        return None
 
     @abstractmethod
     def sample(self, symbols: NDArray[np.int32], words: NDArray[np.uint64]) -> NDArray[np.int32]:
@@ -74,9 +154,10 @@ class Channel(ABC):
         Returns
         -------
         ndarray of int32, same shape
-            Reported symbols.
+            Reports, from 0 to ``n_reports - 1``.
         """
 
+    # ------------------------------------------------------------------ reading reports
     def posterior(self, prior: ArrayLike | None = None) -> Floats:
         """Return ``Pr[true i | report j]``, shape (n_symbols, n_reports), for a prior (uniform by default)."""
         joint = self._prior(prior)[:, None] * self.matrix()
@@ -94,13 +175,27 @@ class Channel(ABC):
         Returns
         -------
         ndarray of float64, shape (n_reports,)
-            Among all such codes, one of least squared norm under a uniform prior.
+            Among all such codes, the one of least variance under a uniform prior.
+
+        Raises
+        ------
+        ChannelError
+            If there are not as many values as symbols, or there is no such code, because some symbols have the
+            same law or one of their mixtures has.
         """
-        matrix = self.matrix()
+        matrix, x = self.matrix(), _values(values, self._bound())
+        span = float(np.ptp(x)) or 1.0
+        wanted = (x - x[0]) / span  # of order one, whatever the unit; a code of these is shifted and scaled back
         weight = np.sqrt(matrix.mean(axis=0))
         scaled = np.divide(matrix, weight, out=np.zeros_like(matrix), where=weight > 0)
-        code: Floats = np.linalg.lstsq(scaled, np.asarray(values, dtype=np.float64), rcond=None)[0]
-        return np.asarray(np.divide(code, weight, out=np.zeros_like(code), where=weight > 0))
+        code: Floats = np.linalg.lstsq(scaled, wanted, rcond=None)[0]
+        code = np.divide(code, weight, out=np.zeros_like(code), where=weight > 0)
+        if np.abs(matrix @ code - wanted).max() > _BIASED:
+            raise ChannelError(
+                "no code of these reports is unbiased: they do not tell the symbols apart",
+                hint="decode with the posterior mean, or choose another channel or depth",
+            )
+        return np.asarray(x[0] + span * code)
 
     def expected_error(self, prior: ArrayLike | None = None, values: ArrayLike | None = None) -> float:
         """Return the mean squared error of decoding a report to its posterior mean.
@@ -111,18 +206,23 @@ class Channel(ABC):
             Probability of each symbol; uniform by default.
         values : array_like of float, shape (n_symbols,), optional
             Value of each symbol; the centers of equal cells of [0, 1] by default.
+
+        Raises
+        ------
+        ChannelError
+            If the prior is none, or there are not as many values as symbols.
         """
         weights = self._prior(prior)
         n = len(weights)
-        x = (np.arange(n) + 0.5) / n if values is None else np.asarray(values, dtype=np.float64)
+        x = (np.arange(n) + 0.5) / n if values is None else _values(values, n)
         decoded = x @ self.posterior(weights)
         joint = weights[:, None] * self.matrix()
         return float((joint * (x[:, None] - decoded[None, :]) ** 2).sum())
 
     def _prior(self, prior: ArrayLike | None) -> Floats:
         n_symbols = self._bound()
-        weights = np.full(n_symbols, 1 / n_symbols) if prior is None else np.asarray(prior, dtype=np.float64)
-        if weights.shape != (n_symbols,) or not (weights >= 0).all() or not weights.sum() > 0:
+        weights = np.full(n_symbols, 1 / n_symbols) if prior is None else _numbers(prior)
+        if weights.shape != (n_symbols,) or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
             raise ChannelError(f"a prior has {n_symbols} non-negative weights here")
         return np.asarray(weights / weights.sum())
 
@@ -131,76 +231,45 @@ class Channel(ABC):
             raise ChannelError("the channel has no number of symbols yet", hint="bind it with .on(n_symbols)")
         return self.n_symbols
 
-
-_KINDS: dict[str, type[Channel]] = {}
-
-
-def register(cls: type[Channel]) -> type[Channel]:
-    """Make a channel class known by its ``kind``; a decorator."""
-    _KINDS[cls.kind] = cls
-    return cls
+    def __repr__(self) -> str:
+        given = {name: value if not isinstance(value, tuple) else "..." for name, value in self._given().items()}
+        shown = ", ".join(f"{name}={value!r}" for name, value in {**given, "n_symbols": self.n_symbols}.items())
+        return f"{type(self).__name__}({shown})"
 
 
-def channels_of(spec: Spec) -> tuple[Channel, ...] | None:
-    """Return the channel of every feature of a Spec, or None if its tokens are deterministic.
-
-    Raises
-    ------
-    SpecError
-        If the Spec names an unknown channel, or gives one parameters that it cannot have.
-    """
-    if spec.channel is None:
-        return None
-    make: Callable[[dict[str, Any]], Channel] | None = None
-    if spec.channel.kind in _KINDS:
-        make = _KINDS[spec.channel.kind].from_params
-    if make is None:
-        raise SpecError("is no channel that this library knows", path="channel.kind", hint=f"known: {sorted(_KINDS)}")
-    missing = spec.missing == "token"
+def _numbers(values: ArrayLike) -> Floats:
     try:
-        channel = make(spec.channel.params)
-        return tuple(channel.on(n_used + missing) for n_used in spec.used_leaves)
-    except ChannelError as error:
-        raise SpecError(error.problem, path="channel.params", hint=error.hint) from None
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ChannelError("these are no numbers") from None
 
 
-def randomize(
-    channels: Sequence[Channel],
-    used: Sequence[int],
-    n_leaves: int,
-    leaves: NDArray[np.int32],
-    words: NDArray[np.uint64],
-) -> NDArray[np.int32]:
-    """Send leaves through the channels of their features.
+def _values(values: ArrayLike, n_symbols: int) -> Floats:
+    x = _numbers(values)
+    if x.shape != (n_symbols,) or not np.isfinite(x).all() or not math.isfinite(float(np.ptp(x))):
+        raise ChannelError(f"{n_symbols} finite values are needed, one for each symbol")
+    return x
 
-    Parameters
-    ----------
-    channels : sequence of Channel
-        One for each feature, as from `channels_of`.
-    used : sequence of int
-        How many leaves each feature can fill.
-    n_leaves : int
-        Leaves of a comb; the leaf of missing values has this number.
-    leaves : ndarray of int32, shape (n_rows, n_features)
-        What to randomize.
-    words : ndarray of uint64, shape (n_rows, n_features)
-        One secret random word each.
 
-    Returns
-    -------
-    ndarray of int32, shape (n_rows, n_features)
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"
 
-    Notes
-    -----
-    Privacy: each report has its channel's epsilon; features have words of their own, so a record has at most
-    the sum of them.
-    """
-    if all(count == n_leaves for count in used):  # one channel serves all features
-        return channels[0].sample(leaves, words)
-    reported = np.empty_like(leaves)
-    for j, (channel, count) in enumerate(zip(channels, used, strict=True)):
-        # The symbol behind the last leaf in use stands for missing values.
-        symbols = np.minimum(leaves[:, j], count)
-        symbols = channel.sample(np.ascontiguousarray(symbols), np.ascontiguousarray(words[:, j]))
-        reported[:, j] = np.where(symbols < count, symbols, n_leaves)
-    return reported
+
+def _is_number(value: Any) -> bool:
+    plain = isinstance(value, int | float | np.integer | np.floating)
+    return plain and not isinstance(value, bool | np.timedelta64)  # which are whole numbers to Python and to NumPy
+
+
+def positive(value: Any, name: str, *, below: float = math.inf) -> float:
+    """Return a parameter as a float; raise `ChannelError` if it is no number above 0 and below a limit."""
+    if not _is_number(value) or not 0 < value < below or value > 1.7e308:
+        wanted = "positive and finite" if below == math.inf else f"above 0 and below {below:g}"
+        raise ChannelError(f"{name} must be a number, {wanted}")
+    return float(value)
+
+
+def whole(value: Any, name: str, low: int, high: int) -> int:
+    """Return a parameter as an int; raise `ChannelError` if it is no whole number from `low` to `high`."""
+    if not _is_number(value) or not low <= value <= high or int(value) != value:
+        raise ChannelError(f"{name} must be a whole number from {low} to {high}")
+    return int(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hashcomb import __version__
-from hashcomb.cli import keys, owners, report, specs, tokens
+from hashcomb.cli import audit, keys, owners, plot, report, specs, tokens
 from hashcomb.terminal import run
 
 __all__ = ("cli", "main")
@@ -24,6 +24,8 @@ COMMANDS = (
     tokens.decode,
     tokens.inspect,
     report.report,
+    plot.plot,
+    audit.audit,
     owners.agree,
     owners.demo,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hashcomb.cli.channel_options import channel_options, with_channel
 from hashcomb.cli.options import drop_option, json_flag, refuse_one_file
 from hashcomb.errors import HashcombError
 
@@ -34,7 +35,7 @@ def spec() -> None:
 @click.option("--token-bits", default="64", show_default=True, type=click.Choice(["64", "32"]))
 @click.option("--tokens", default="leaf", show_default=True, help="leaf, comb, or the number of a level.")
 @click.option("--means", is_flag=True, help="Learn the mean of every leaf too, to decode to.")
-@click.option("--epsilon", type=float, help="Randomize leaves: randomized response with this epsilon a value.")
+@channel_options
 @drop_option
 def spec_new(
     table: str,
@@ -50,11 +51,11 @@ def spec_new(
     token_bits: str,
     tokens: str,
     means: bool,
-    epsilon: float | None,
     drop: tuple[str, ...],
+    **choices: Any,
 ) -> None:
     """Learn a Spec from TABLE, a CSV or Parquet file. Its edges are values of the data."""
-    from hashcomb import RandomizedResponse, learn_spec
+    from hashcomb import learn_spec
     from hashcomb.codec import check_usable
     from hashcomb.files import write_spec
     from hashcomb.formats import read_all
@@ -67,7 +68,6 @@ def spec_new(
         margin=margin,
         categorical=categorical,
         means=means,
-        channel=RandomizedResponse(epsilon) if epsilon is not None else None,
         outside=outside,
         missing=missing,
         unknown=unknown,
@@ -75,6 +75,23 @@ def spec_new(
         token_bits=int(token_bits),
         tokens=int(tokens) if tokens.isdecimal() else tokens,
     )
+    made = with_channel(made, choices)
+    check_usable(made)
+    write_spec(made, out)
+    click.echo(made.fingerprint)
+
+
+@spec.command("randomize")
+@click.argument("path", metavar="SPEC", type=click.Path())
+@click.option("-o", "--out", required=True, type=click.Path(), help="Where to; TOML, or JSON by its name.")
+@channel_options
+def spec_randomize(path: str, out: str, **choices: Any) -> None:
+    """Write a Spec with the combs of SPEC and another channel; without options, with none."""
+    from hashcomb.codec import check_usable
+    from hashcomb.files import read_spec, write_spec
+
+    refuse_one_file(out, path)
+    made = with_channel(read_spec(path), choices)
     check_usable(made)
     write_spec(made, out)
     click.echo(made.fingerprint)

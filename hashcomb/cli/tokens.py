@@ -22,6 +22,9 @@ from hashcomb.terminal import print_facts, progress_bar
 __all__ = ("decode", "encode", "inspect")
 
 
+REPRESENTATIVES = ["center", "mean", "rank", "posterior", "unbiased"]
+
+
 @click.command()
 @click.argument("table", type=click.Path())
 @spec_option
@@ -31,6 +34,8 @@ __all__ = ("decode", "encode", "inspect")
 @drop_option
 @dataset_option
 @round_option
+@click.option("--record-id", metavar="COLUMN", help="Column of record ids: a record known again repeats its reports.")
+@click.option("--memo-key", "memo_path", type=click.Path(), help="A Key of your own, for --record-id.")
 @click.option("--seed", type=int, help="Repeatable randomness, for tests only: it protects nothing.")
 @json_flag
 def encode(
@@ -42,6 +47,8 @@ def encode(
     drop: tuple[str, ...],
     dataset: str,
     round_: int,
+    record_id: str | None,
+    memo_path: str | None,
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -51,11 +58,15 @@ def encode(
     from hashcomb.formats import BATCH_ROWS, open_rows, require_columns, text_columns, token_writer
     from hashcomb.keys import Key
 
-    refuse_one_file(out, table, spec_path, key_path)
+    refuse_one_file(out, table, spec_path, key_path, *filter(None, [memo_path]))
     codec = HashComb(read_spec(spec_path), Key.load(key_path), dataset=dataset, round=round_)
     if both := {*keep} & {*drop}:
         raise click.UsageError(f"column {both.pop()!r} cannot be kept and dropped")
-    rows, aside = open_rows(table), {*keep, *drop}
+    if (record_id is None) != (memo_path is None):
+        raise click.UsageError("--record-id and --memo-key go together")
+    memo_key = None if memo_path is None else Key.load(memo_path)
+    named = set() if record_id is None else {record_id}
+    rows, aside = open_rows(table), {*keep, *drop, *named}
     require_columns(rows.names, aside)
     n_rows = 0
     current: list[dict[str, Any]] = []
@@ -65,8 +76,14 @@ def encode(
             current[:] = [batch]
             yield {name: column for name, column in batch.items() if name not in aside}
 
+    def ids() -> Iterator[Any]:
+        while True:
+            yield current[0][record_id or ""]
+
     with token_writer(out, codec.header, keep) as writer, progress_bar("encoding", rows.n_rows) as advance:
-        for tokens in codec.encode_batches(tables(), seed=seed):
+        for tokens in codec.encode_batches(
+            tables(), seed=seed, memo_key=memo_key, record_ids=ids() if memo_key else None
+        ):
             writer.write(tokens, {name: current[0][name] for name in keep})
             n_rows += len(tokens)
             advance(len(tokens))
@@ -81,7 +98,7 @@ def encode(
 @spec_option
 @key_option
 @click.option("-o", "--out", required=True, type=click.Path(), help="Where to; CSV, or Parquet by its name.")
-@click.option("--representative", type=click.Choice(["center", "mean", "rank"]), help="What stands for a leaf.")
+@click.option("--representative", type=click.Choice(REPRESENTATIVES), help="What stands for a report.")
 @json_flag
 def decode(tokens: str, spec_path: str, key_path: str, out: str, representative: Any, as_json: bool) -> None:
     """Decode the tokens in a file to representative values."""

@@ -49,8 +49,9 @@ def _attack(spec: Spec, inbox: Path, X: Table, y: Table, X_test: Table, y_test: 
     read = [read_tokens(path)[0] for path in sorted(inbox.glob("*.train.csv"))]
     tokens, truth = np.concatenate(read), place(X, spec)
     known = place(X_test, spec) if len(X_test) else truth
-    labels = {"labels": y, "auxiliary_labels": y_test if len(X_test) else y}
-    joint, alone = joint_matching(tokens, known, truth, **labels), frequency_matching(tokens, known, truth)
+    beside = y_test if len(X_test) else y
+    joint = joint_matching(tokens, known, truth, labels=y, auxiliary_labels=beside)
+    alone = frequency_matching(tokens, known, truth)
     shares = {"joint": joint.recovered, "near": joint.near, "frequency": alone.recovered, "guessed": joint.guessed}
     return {name: [100 * share for share in by_feature] for name, by_feature in shares.items()} | {
         "n_known": len(known)

@@ -3,7 +3,7 @@
 from hashcomb.kernels.combs import edges_lookup, lookup, paths, uniform_lookup
 from hashcomb.kernels.hashes import siphash_words
 from hashcomb.kernels.inverse import find_leaves
-from hashcomb.kernels.responses import randomized_response
+from hashcomb.kernels.responses import randomized_response, table_reports
 
 __all__ = (
     "edges_lookup",
@@ -12,5 +12,6 @@ __all__ = (
     "paths",
     "randomized_response",
     "siphash_words",
+    "table_reports",
     "uniform_lookup",
 )

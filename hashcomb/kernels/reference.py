@@ -16,6 +16,7 @@ __all__ = (
     "paths",
     "randomized_response",
     "siphash_words",
+    "table_reports",
     "uniform_lookup",
 )
 
@@ -105,6 +106,15 @@ def randomized_response(leaves: Array, words: Array, keep: int, n_symbols: int, 
     low = words & np.uint64(0xFFFFFFFF)
     other = (low * np.uint64(n_symbols)) >> np.uint64(32)
     out[...] = np.where((words >> np.uint64(32)) < np.uint64(keep), leaves, other.astype(np.int32))
+
+
+def table_reports(symbols: Array, words: Array, bits: int, thresholds: Array, aliases: Array, out: Array) -> None:
+    """Draw a report for every symbol from its row of a table (Walker's aliases)."""
+    mask = np.uint64((1 << (62 - bits)) - 1)
+    slot = (words >> np.uint64(64 - bits)).astype(np.int32)
+    at = (symbols << bits) + slot
+    below = ((words >> np.uint64(2)) & mask) < thresholds[at]
+    out[...] = np.where(below, slot, aliases[at])
 
 
 def siphash_words(words: Array, key: Array, out: Array) -> None:

@@ -19,3 +19,18 @@ def randomized_response(leaves: Array, words: Array, keep: int, n_symbols: int, 
         word = words[i]
         other = i32(((word & u64(0xFFFFFFFF)) * u64(n_symbols)) >> u64(32))
         out[i] = leaves[i] if (word >> u64(32)) < u64(keep) else other
+
+
+@kernel
+def table_reports(symbols: Array, words: Array, bits: int, thresholds: Array, aliases: Array, out: Array) -> None:
+    """Draw a report for every symbol from its row of a table (Walker's aliases).
+
+    Of a word without its lowest two bits, the highest ``bits`` choose a slot of the row, and the others decide: below
+    the slot's threshold the report is the slot's number, else the slot's alias.
+    """
+    mask = (u64(1) << u64(62 - bits)) - u64(1)
+    for i in range(symbols.size):
+        word = words[i] >> u64(2)
+        slot = i32(word >> u64(62 - bits))
+        at = (symbols[i] << bits) + slot
+        out[i] = slot if (word & mask) < thresholds[at] else aliases[at]

@@ -1,6 +1,33 @@
 """Privacy: exact figures from channels' matrices, and the report of a Spec. It sees no data and no key."""
 
+from hashcomb.privacy.budget import Budget, for_total, suggest_reported
+from hashcomb.privacy.composition import Composition, compose, compose_spec
+from hashcomb.privacy.costs import Cost, costs, what_if
 from hashcomb.privacy.exact import hockey_stick, pure_epsilon, renyi
-from hashcomb.privacy.report import PrivacyReport
+from hashcomb.privacy.fitting import spec_for_total
+from hashcomb.privacy.report import FeaturePrivacy, PrivacyReport, RecordPrivacy
+from hashcomb.privacy.small_sums import renyi_of_sum, worst_renyi_of_sum
+from hashcomb.privacy.sums import L2Clip, SumPrivacy
 
-__all__ = ("PrivacyReport", "hockey_stick", "pure_epsilon", "renyi")
+__all__ = (
+    "Budget",
+    "Composition",
+    "Cost",
+    "FeaturePrivacy",
+    "L2Clip",
+    "PrivacyReport",
+    "RecordPrivacy",
+    "SumPrivacy",
+    "compose",
+    "compose_spec",
+    "costs",
+    "for_total",
+    "hockey_stick",
+    "pure_epsilon",
+    "renyi",
+    "renyi_of_sum",
+    "spec_for_total",
+    "suggest_reported",
+    "what_if",
+    "worst_renyi_of_sum",
+)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from hashcomb.channels import Channel, channels_of
-from hashcomb.privacy.exact import pure_epsilon
+from hashcomb.channels import reported_features
+from hashcomb.errors import ChannelError
+from hashcomb.privacy.composition import Composition, compose
+from hashcomb.privacy.costs import Cost, what_if
+from hashcomb.privacy.release import CURVE, MAX_MATRIX, Release, added_up, releases_of
+from hashcomb.privacy.statements import Statements, statements_of
+from hashcomb.privacy.wording import report_text
 from hashcomb.spec import Spec
 
-__all__ = ("MAX_MATRIX", "FeaturePrivacy", "PrivacyReport")
-
-Floats = NDArray[np.float64]
-
-MAX_MATRIX = 1 << 10
-_ROUNDING = 1e-12  # more than sums of so many doubles and a logarithm can be wrong: a claim is not below the truth
+__all__ = ("MAX_MATRIX", "FeaturePrivacy", "PrivacyReport", "RecordPrivacy", "compose_releases")
 
 
 class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,16 +27,59 @@ class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
     name : str
         The feature.
     epsilon : float or None
-        Exact epsilon of what is encoded, in nats, rounded up by at most 1e-12; None where no epsilon holds. (With
-        more than `MAX_MATRIX` symbols and a level above the leaf encoded: that of the leaf's report, a bound.)
+        Epsilon of what is encoded, in nats, rounded up by at most 1e-12; None where no epsilon holds.
+    exact : bool
+        Whether `epsilon` is the least one. It is a bound, that of the leaf's report, where a level above the leaf
+        is encoded and the channel's matrix has more than `MAX_MATRIX` entries.
+    deltas : tuple of (epsilon, delta)
+        Where no epsilon holds: the least delta at some epsilons, rounded up by at most 1e-12 (the hockey-stick
+        divergence, the largest over all pairs of values). Empty otherwise, for deterministic tokens, and where
+        there are too many pairs to compare.
     bits : float or None
-        Bits that a token carries about the leaf, for a uniform leaf; None where a channel has more than
-        `MAX_MATRIX` symbols.
+        Bits that a token carries about the leaf, for a uniform leaf; None where the channel's matrix has more than
+        `MAX_MATRIX` entries.
+    error : float or None
+        Mean squared error of decoding a token to its posterior mean, for a value uniform on [0, 1] cut into leaves
+        of equal width; 1/12 is that of no token at all. None for categories, and as for `bits`.
+    n_symbols : int
+        Leaves that the feature can fill, that of missing values among them.
+    n_tokens : int
+        Different tokens that it can have.
     """
 
     name: str
     epsilon: float | None
+    exact: bool
+    deltas: tuple[tuple[float, float], ...]
     bits: float | None
+    error: float | None
+    n_symbols: int
+    n_tokens: int
+
+
+class RecordPrivacy(msgspec.Struct, frozen=True, kw_only=True):
+    """Privacy of all reports of one record, three ways; each holds, and the least of them may be claimed.
+
+    Parameters
+    ----------
+    basic : float or None
+        Sum of the epsilons of what is reported (delta 0); None where no epsilon holds.
+    renyi : float or None
+        Epsilon at the report's delta, by adding up Renyi divergences; None where none is found.
+    tight : float or None
+        Epsilon at the report's delta, from the privacy loss distributions; None where none holds.
+    deltas : tuple of (epsilon, delta)
+        Where `basic` is None: the delta at some epsilons.
+    exact : bool
+        False where a channel has too many symbols to compare all pairs of them, and randomized response with its
+        epsilon stands in for it: `renyi`, `tight` and `deltas` may then be far above the least that hold.
+    """
+
+    basic: float | None
+    renyi: float | None
+    tight: float | None
+    deltas: tuple[tuple[float, float], ...]
+    exact: bool
 
 
 class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,16 +89,35 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     fingerprint : str
         Fingerprint of the Spec.
+    channel : str or None
+        Kind of the Spec's channel; None for deterministic tokens.
     features : tuple of FeaturePrivacy
         One report of each feature.
+    n_reported : int
+        How many of its features a record reports.
     record_epsilon : float or None
-        Epsilon of a whole record, the sum over its features (basic composition); None where none holds.
+        Epsilon of a whole record, the sum over the features that it reports (basic composition); None where none
+        holds.
     rounds : int
         How many times the same record is encoded with fresh randomness.
     total_epsilon : float or None
         Epsilon of all rounds, again by basic composition.
+    delta : float
+        The delta of the figures in `record` and `total`.
+    record, total : RecordPrivacy or None
+        One record in one round, and in all of them; None for deterministic tokens.
+    neighbors, key_holder, outsider : str
+        What is compared with what; what somebody with the Key learns, and somebody without it.
+    assumptions : tuple of str
+        What the figures take for granted.
     statements : tuple of str
-        What follows for whom, in sentences.
+        What follows for whom, in sentences; the three above are among them.
+    what_if : tuple of Cost
+        What one value costs now, and at other epsilons or with other channels.
+
+    Notes
+    -----
+    Privacy: a report is computed from the Spec alone and tells nothing that the Spec does not.
 
     Examples
     --------
@@ -70,14 +130,24 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fingerprint: str
+    channel: str | None
     features: tuple[FeaturePrivacy, ...]
+    n_reported: int
     record_epsilon: float | None
     rounds: int
     total_epsilon: float | None
+    delta: float
+    record: RecordPrivacy | None
+    total: RecordPrivacy | None
+    neighbors: str
+    key_holder: str
+    outsider: str
+    assumptions: tuple[str, ...]
     statements: tuple[str, ...]
+    what_if: tuple[Cost, ...]
 
     @classmethod
-    def of(cls, spec: Spec, *, rounds: int = 1) -> PrivacyReport:
+    def of(cls, spec: Spec, *, rounds: int = 1, delta: float = 1e-5, others: bool = False) -> PrivacyReport:
         """Compute the report of a Spec.
 
         Parameters
@@ -86,29 +156,45 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
             What is asked about; no data is needed.
         rounds : int, optional
             How many times the same record is encoded, at least 1.
+        delta : float, optional
+            The delta at which a record's epsilon is also given, above 0 and below 1.
+        others : bool, optional
+            Whether `what_if` compares other kinds of channel too.
 
         Raises
         ------
-        ValueError
-            If `rounds` is below 1.
+        ChannelError
+            If `rounds` is no whole number of at least 1, or `delta` is not between 0 and 1.
         SpecError
             If the Spec names an unknown channel.
         """
-        if rounds < 1:
-            raise ValueError("rounds must be at least 1")
-        channels = channels_of(spec)
-        chosen = channels or (None,) * len(spec.features)
-        known: _Known = {}
-        asked = zip(spec.names, spec.used_leaves, chosen, strict=True)
-        features = tuple(_feature(spec, *one, known) for one in asked)
-        record = _sum([feature.epsilon for feature in features])
+        _check(rounds, delta)
+        releases = releases_of(spec)
+        one = compose_releases(spec, releases, rounds=1)
+        epsilons, n_reported = [release.epsilon for release in releases], reported_features(spec)
+        record = _record(one, delta, added_up(epsilons, n_reported))
+        total = record
+        if rounds > 1:
+            many = compose_releases(spec, releases, rounds=rounds)
+            total = _record(many, delta, added_up(epsilons, n_reported, rounds))
+        said: Statements = statements_of(spec, releases, rounds)
         return cls(
             fingerprint=spec.fingerprint,
-            features=features,
-            record_epsilon=record,
+            channel=spec.channel.kind if spec.channel else None,
+            features=tuple(_feature(*pair) for pair in zip(spec.names, releases, strict=True)),
+            n_reported=n_reported,
+            record_epsilon=record.basic if record else None,
             rounds=rounds,
-            total_epsilon=None if record is None else record * rounds,
-            statements=_statements(spec, channels is not None),
+            total_epsilon=total.basic if total else None,
+            delta=float(delta),
+            record=record,
+            total=total,
+            neighbors=said.neighbors,
+            key_holder=said.key_holder,
+            outsider=said.outsider,
+            assumptions=said.assumptions,
+            statements=said.all,
+            what_if=what_if(spec, others=others),
         )
 
     def to_json(self) -> str:
@@ -117,110 +203,56 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_text(self) -> str:
         """Return the report as text for people."""
-        lines = [f"Privacy of the Spec {self.fingerprint[:16]}", ""]
-        lines += [f"  {key}: {value}" for key, value in self._figures()]
-        lines += ["", *(f"- {statement}" for statement in self.statements)]
-        return "\n".join(lines) + "\n"
-
-    def _figures(self) -> list[tuple[str, str]]:
-        return [
-            ("epsilon of one value", _span([_show(feature.epsilon) for feature in self._by("epsilon")])),
-            (f"epsilon of one record of {len(self.features)} values (basic composition)", _show(self.record_epsilon)),
-            (f"epsilon after {self.rounds} round(s) of the same record", _show(self.total_epsilon)),
-            (
-                "bits that a token carries about its leaf",
-                _span([_bits(feature.bits) for feature in self._by("bits")]),
-            ),
-        ]
-
-    def _by(self, figure: str) -> list[FeaturePrivacy]:
-        """Return the features in the order of a figure, those without one last."""
-
-        def place(feature: FeaturePrivacy) -> tuple[bool, float]:
-            value = getattr(feature, figure)
-            return (True, 0.0) if value is None else (False, value)
-
-        return sorted(self.features, key=place)
+        return report_text(self)
 
 
-# Figures by number of symbols and of leaves in use: most features of a Spec share them.
-_Known = dict[tuple[int | None, int], tuple[float, float | None]]
+def compose_releases(spec: Spec, releases: Sequence[Release], *, rounds: int) -> Composition | None:
+    """Return what the tokens of a record cost together; None where they are deterministic.
+
+    Parameters
+    ----------
+    spec : Spec
+        Says how many features a record reports.
+    releases : sequence of Release
+        One for each feature, as from ``releases_of(spec)``.
+    rounds : int
+        How many times the record is encoded.
+    """
+    laws = [release.law for release in releases if release.law is not None]
+    return compose([(law, 1) for law in laws], reported=reported_features(spec), rounds=rounds) if laws else None
 
 
-def _feature(spec: Spec, name: str, n_used: int, channel: Channel | None, known: _Known) -> FeaturePrivacy:
-    shift = spec.depth - spec.levels[-1]
-    if channel is None:
-        n_nodes = ((n_used - 1) >> shift) + 1
-        return FeaturePrivacy(name=name, epsilon=None, bits=math.log2(n_nodes + (spec.missing == "token")))
-    key = channel.n_symbols, n_used
-    if key not in known:
-        known[key] = _release(channel, n_used, shift)
-    epsilon, information = known[key]
-    return FeaturePrivacy(name=name, epsilon=epsilon if math.isfinite(epsilon) else None, bits=information)
+def _check(rounds: int, delta: float) -> None:
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
+        raise ChannelError("rounds must be a whole number, at least 1")
+    if isinstance(delta, bool) or not isinstance(delta, int | float) or not 0 < delta < 1:
+        raise ChannelError("delta must be a number above 0 and below 1", hint="1e-5 is usual; below 1 / n_rows")
 
 
-def _release(channel: Channel, n_used: int, shift: int) -> tuple[float, float | None]:
-    """Return epsilon and information of the node `shift` levels above the report."""
-    n_symbols = channel.n_symbols or 0
-    if n_symbols > MAX_MATRIX:
-        return channel.epsilon, None  # the matrix would be large; the report's own epsilon bounds that of its node
-    if shift == 0:
-        return channel.epsilon, _information(channel.matrix())
-    # Leaves that one node joins cannot be told apart by it; missing values have a node of their own.
-    nodes = np.where(np.arange(n_symbols) < n_used, np.arange(n_symbols) >> shift, -1)
-    _, node_of = np.unique(nodes, return_inverse=True)
-    matrix = channel.matrix() @ np.eye(node_of.max() + 1)[node_of]
-    return min(pure_epsilon(matrix) + _ROUNDING, channel.epsilon), _information(matrix)
+def _record(composition: Composition | None, delta: float, basic: float) -> RecordPrivacy | None:
+    if composition is None:
+        return None
+    return RecordPrivacy(
+        basic=_finite(basic),
+        renyi=_finite(min(basic, composition.epsilon(delta, by="renyi"))),
+        tight=_finite(min(basic, composition.epsilon(delta, by="tight"))),
+        deltas=tuple((e, float(composition.delta(e))) for e in CURVE) if math.isinf(basic) else (),
+        exact=composition.exact,
+    )
 
 
-def _information(matrix: Floats) -> float:
-    """Return the mutual information of symbol and report for a uniform symbol, in bits."""
-    ratio = np.divide(matrix, matrix.mean(axis=0), out=np.ones_like(matrix), where=matrix > 0)
-    return float((matrix * np.log2(ratio)).sum() / len(matrix))
+def _finite(epsilon: float) -> float | None:
+    return float(epsilon) if math.isfinite(epsilon) else None
 
 
-def _sum(epsilons: list[float | None]) -> float | None:
-    return None if any(e is None for e in epsilons) else math.fsum(e for e in epsilons if e is not None)
-
-
-def _span(shown: list[str]) -> str:
-    return shown[0] if shown[0] == shown[-1] else f"{shown[0]} to {shown[-1]}"
-
-
-def _bits(bits: float | None) -> str:
-    return "not computed" if bits is None else f"{bits:.2f}"
-
-
-def _show(epsilon: Any) -> str:
-    return "none: no differential privacy" if epsilon is None else f"{epsilon:.4f}"
-
-
-def _statements(spec: Spec, randomized: bool) -> tuple[str, ...]:
-    said = [
-        "Neighbors (local model): any two values, for the epsilon of a value; any two records, for that of a record."
-        if randomized
-        else "Deterministic tokens have no differential privacy at any epsilon; what protects them is the Key.",
-        "Edges, ranges, depth and Key are public to the owners; the report does not count what they tell.",
-        "A key holder reads every token: " + ("its report, noise included." if randomized else "its leaf."),
-        _outsider(spec, randomized),
-    ]
-    if spec.hash == "xxh3":
-        said.append("xxh3 is no pseudorandom function: one known (value, token) pair opens the whole codebook.")
-    if randomized:
-        said.append("Encoding the same record again with fresh randomness costs its epsilon again.")
-        said.append("A run with a seed carries no privacy, whatever is printed here.")
-    return tuple(said)
-
-
-def _outsider(spec: Spec, randomized: bool) -> str:
-    what = "reported leaf" if randomized else "leaf"
-    if spec.tokens == "comb":
-        return (
-            f"Without the Key, a path of tokens shows at which level any two {what}s of a feature part, and so "
-            "nearly their order and distance."
-        )
-    return (
-        f"Without the Key, a token shows which rows of a feature have the same {what}, and how frequent each is; "
-        "with outside knowledge of frequencies, and above all of how features go together, many leaves can be "
-        "recognized (hashcomb.attacks)."
+def _feature(name: str, release: Release) -> FeaturePrivacy:
+    return FeaturePrivacy(
+        name=name,
+        epsilon=_finite(release.epsilon),
+        exact=release.exact,
+        deltas=release.deltas,
+        bits=release.bits,
+        error=release.error,
+        n_symbols=release.n_symbols,
+        n_tokens=release.n_tokens,
     )

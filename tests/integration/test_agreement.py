@@ -135,7 +135,7 @@ def test_policy_goes_into_the_spec(agreed: Agreed) -> None:
     """Rules, hash and channel are those of the policy, and the owners' tokens are the same."""
     frames = [pd.DataFrame({"a": np.random.default_rng(i).normal(size=50), "b": np.arange(50.0)}) for i in range(3)]
     policy = {"missing": "token", "outside": "clip", "hash": "siphash", "tokens": "comb"}
-    results = agreed(frames, **policy, channel=RandomizedResponse(2.0).to_spec())
+    results = agreed(frames, **policy, channel=RandomizedResponse(2.0, depth="leaf").to_spec())
     assert results[0].spec.names == ("a", "b")
     assert {name: getattr(results[0].spec, name) for name in policy} == policy
     agreed_plain = agreed(frames)

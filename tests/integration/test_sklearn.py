@@ -62,7 +62,7 @@ def test_estimator_checks_of_a_randomized_encoder() -> None:
         "check_estimators_pickle": "transform draws fresh reports",
         "check_fit_idempotent": "transform draws fresh reports",
     }
-    encoder = HashCombEncoder(channel=RandomizedResponse(2.0))
+    encoder = HashCombEncoder(channel=RandomizedResponse(2.0, depth="leaf"))
     results = check_estimator(encoder, expected_failed_checks=twice, on_fail="raise", on_skip=None)
     statuses = [result["status"] for result in results]
     assert (statuses.count("passed"), statuses.count("skipped"), statuses.count("xfail")) == (36, 5, 3)
@@ -236,8 +236,18 @@ BAD: list[tuple[dict[str, Any], Any, type[Exception], str]] = [
     ({}, pl.DataFrame({"a": [1.0], "b": ["SECRET"]}), DataError, "column 'b', row 0"),
     ({}, pd.DataFrame({"a": pd.to_datetime(["2020-01-01", "2020-01-02"])}), DataError, "column 'a'"),
     ({}, np.array([["2020-01-01"]], dtype="datetime64[s]"), DataError, "dates"),
-    ({"output": "rank", "channel": RandomizedResponse(1.0)}, [[0.0, 1.0], [1.0, 2.0]], SpecError, "channel"),
-    ({"output": "mean", "channel": RandomizedResponse(1.0)}, [[0.0, 1.0], [1.0, 2.0]], SpecError, "channel"),
+    (
+        {"output": "rank", "channel": RandomizedResponse(1.0, depth="leaf")},
+        [[0.0, 1.0], [1.0, 2.0]],
+        SpecError,
+        "channel",
+    ),
+    (
+        {"output": "mean", "channel": RandomizedResponse(1.0, depth="leaf")},
+        [[0.0, 1.0], [1.0, 2.0]],
+        SpecError,
+        "channel",
+    ),
     ({"categorical": ["c"]}, pd.DataFrame({"a": [1.0, np.inf], "c": ["x", "y"]}), DataError, "column 'a', row 1"),
 ]
 

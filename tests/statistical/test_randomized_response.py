@@ -26,7 +26,7 @@ Sampler = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def words(count: int, stream: int = 0) -> np.ndarray:
     """Return words of a keystream under a fixed secret."""
     secret = bytes([stream + 1]) + bytes(range(1, 32))
-    return np.frombuffer(Keystream(secret).words(0, count), dtype="<u8").astype(np.uint64)
+    return Keystream(secret).words(0, count)
 
 
 def follows(counts: np.ndarray, law: np.ndarray) -> bool:
@@ -50,7 +50,7 @@ def count(sample: Sampler, n_symbols: int) -> np.ndarray:
 @pytest.mark.parametrize("epsilon", [0.5, 2.0])
 def test_reports_follow_the_matrix(n_symbols: int, epsilon: float) -> None:
     """Reports of every true symbol have the probabilities that the matrix states."""
-    channel = RandomizedResponse(epsilon, n_symbols)
+    channel = RandomizedResponse(epsilon, n_symbols, depth="leaf")
     assert follows(count(channel.sample, n_symbols), channel.matrix())
 
 
@@ -89,7 +89,7 @@ def same_bits_twice(channel: RandomizedResponse) -> Sampler:
 @pytest.mark.parametrize("plant", [never_the_last, wrong_constant, same_bits_twice])
 def test_planted_defects_are_rejected(plant: Callable[[RandomizedResponse], Sampler]) -> None:
     """The test has the power to see noise that misses a symbol, a wrong constant, and bits used twice."""
-    channel = RandomizedResponse(2.0, 16)
+    channel = RandomizedResponse(2.0, 16, depth="leaf")
     assert not follows(count(plant(channel), 16), channel.matrix())
 
 
@@ -107,7 +107,7 @@ SPEC = Spec(
     features=(Uniform(name="x", lo=0.0, hi=1.0), Categorical(name="c", categories=("r", "g", "b"))),
     depth=2,
     missing="token",
-    channel=RandomizedResponse(1.0).to_spec(),
+    channel=RandomizedResponse(1.0, depth="leaf").to_spec(),
 )
 
 
@@ -129,7 +129,7 @@ def test_encoded_rows_follow_the_matrix(key: Key, missing: bool) -> None:
         symbols = np.where(leaves[:, j] == 4, n_used, leaves[:, j])
         counts = np.bincount(symbols, minlength=n_used + 1)[None, :]
         symbol = n_used if true[j] == 4 else true[j]
-        assert follows(counts, RandomizedResponse(1.0, n_used + 1).matrix()[symbol : symbol + 1])
+        assert follows(counts, RandomizedResponse(1.0, n_used + 1, depth="leaf").matrix()[symbol : symbol + 1])
 
 
 def test_features_and_rows_are_independent(key: Key) -> None:

@@ -74,8 +74,8 @@ def test_columns_that_do_not_go_together_give_nothing_away() -> None:
     """On independent columns, and with labels at random, the attack is as good as guessing."""
     rng = np.random.default_rng(0)
     leaves, known = rng.integers(0, 16, (2000, 6)), rng.integers(0, 16, (500, 6))
-    labels = {"labels": rng.integers(0, 2, 2000), "auxiliary_labels": rng.integers(0, 2, 500)}
-    result = joint_matching(relabel(leaves, 1), known, leaves, **labels)
+    y, known_y = rng.integers(0, 2, 2000), rng.integers(0, 2, 500)
+    result = joint_matching(relabel(leaves, 1), known, leaves, labels=y, auxiliary_labels=known_y)
     assert np.mean(result.recovered) < 0.2
 
 
@@ -105,3 +105,14 @@ def test_too_many_leaves_are_refused() -> None:
     many = np.arange(8000)[:, None] + np.zeros(3, dtype=int)
     with pytest.raises(DataError, match="too many"):
         joint_matching(many, many, many)
+
+
+def test_error_of_places_and_its_baseline() -> None:
+    """Places are centers of leaves; guessing has the variance; missing values, beyond the leaves, do not count."""
+    leaves = np.array([[0], [0], [0], [3], [4]])
+    result = frequency_matching(leaves, np.array([[0], [0], [3], [4]]), leaves, n_leaves=4)
+    assert result.error == (0.0,)
+    mean = (0.125 + 0.125 + 0.875) / 3
+    assert result.spread[0] == pytest.approx((3 * (0.125 - mean) ** 2 + (0.875 - mean) ** 2) / 4)
+    wrong = frequency_matching(leaves, 3 - leaves.clip(max=3), leaves, n_leaves=4)
+    assert wrong.error[0] == pytest.approx(0.75**2)

@@ -62,7 +62,7 @@ def test_bytes_do_not_depend_on_chunks_or_threads(
     learn: Learn, table: np.ndarray, key: Key, tokens: Any, noisy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Any chunk size, thread count and batching gives the bytes of the whole."""
-    channel = RandomizedResponse(2.0) if noisy else None
+    channel = RandomizedResponse(2.0, depth="leaf") if noisy else None
     spec = learn(table, tokens=tokens, channel=channel)
     seed = 3 if noisy else None
     whole = np.asarray(HashComb(spec, key, n_threads=1).encode(table, seed=seed))
@@ -148,7 +148,7 @@ def test_a_channel_reports_only_what_a_feature_can_hold(key: Key, tokens: Any) -
     """Randomized categories are categories, unknown or missing, and randomized missing values are not told apart."""
     from msgspec.structs import replace
 
-    codec = HashComb(replace(MIXED, channel=RandomizedResponse(0.1).to_spec(), tokens=tokens), key)
+    codec = HashComb(replace(MIXED, channel=RandomizedResponse(0.1, depth="leaf").to_spec(), tokens=tokens), key)
     rows = {"x": np.full(3000, np.nan), "c": np.array(["red"] * 3000, dtype=object)}
     decoded = codec.decode(codec.encode(rows, seed=1), "rank")
     n_nodes = 8 if tokens != 1 else 2
@@ -184,14 +184,16 @@ def test_agreed_means_are_what_decode_gives(learn: Learn, table: np.ndarray, key
 # ---------------------------------------------------------------------- randomness
 def test_fresh_randomness_at_every_call(learn: Learn, table: np.ndarray, key: Key) -> None:
     """Two encodings of the same rows are two draws."""
-    codec = HashComb(learn(table, channel=RandomizedResponse(1.0)), key)
+    codec = HashComb(learn(table, channel=RandomizedResponse(1.0, depth="leaf")), key)
     assert (codec.encode(table) != codec.encode(table)).any()
     assert not (np.asarray(codec.encode(table)[:250]) == np.asarray(codec.encode(table)[250:])).all()
 
 
 def test_rows_get_words_of_their_own(key: Key) -> None:
     """Equal rows of one call are randomized independently, and so are batches."""
-    spec = Spec(features=(Uniform(name="a", lo=0.0, hi=1.0),), depth=4, channel=RandomizedResponse(0.5).to_spec())
+    spec = Spec(
+        features=(Uniform(name="a", lo=0.0, hi=1.0),), depth=4, channel=RandomizedResponse(0.5, depth="leaf").to_spec()
+    )
     codec = HashComb(spec, key)
     assert len(np.unique(np.asarray(codec.encode(np.zeros((200, 1)))))) > 4
     first, second = codec.encode_batches([np.zeros((200, 1)), np.zeros((200, 1))])
@@ -200,7 +202,7 @@ def test_rows_get_words_of_their_own(key: Key) -> None:
 
 def test_a_seed_warns_and_repeats(learn: Learn, table: np.ndarray, key: Key) -> None:
     """A seed makes reports repeatable and says that they protect nothing."""
-    codec = HashComb(learn(table, channel=RandomizedResponse(1.0)), key)
+    codec = HashComb(learn(table, channel=RandomizedResponse(1.0, depth="leaf")), key)
     with pytest.warns(InsecureRandomWarning):
         first = codec.encode(table, seed=5)
     with pytest.warns(InsecureRandomWarning):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashcomb import Categorical, HashComb, Key, Quantile, RandomizedResponse, Spec, Uniform
+from hashcomb import Categorical, ChannelSpec, HashComb, Key, Quantile, Spec, Uniform
 from hashcomb.errors import HashcombWarning
 
 FILE = Path(__file__).parent / "vectors.json"
@@ -37,7 +37,7 @@ def cases() -> dict[str, dict[str, Any]]:
         "siphash": {"hash": "siphash"},
         "xxh3": {"hash": "xxh3"},
         "salted": {"dataset": "2026-q4", "round": 3},
-        "randomized": {"channel": RandomizedResponse(1.5).to_spec(), "seed": 42},
+        "randomized": {"channel": ChannelSpec(kind="randomized_response", params={"epsilon": 1.5}), "seed": 42},
     }
 
 
