@@ -19,6 +19,7 @@ from hashcomb.attacks.report import AttackFigure, AttackReport, Measure
 from hashcomb.attacks.scene import MAX_LAW, Scene
 from hashcomb.attacks.xxh3_seed import open_column, open_column_by_hints
 from hashcomb.channels import reported_features
+from hashcomb.privacy.release import added_up
 from hashcomb.spec import Spec
 
 __all__ = ("run_attacks",)
@@ -275,8 +276,7 @@ def _record_epsilon(scene: Scene) -> float:
     """Return the epsilon of a whole record: the sum over the features that it reports, at worst the largest ones."""
     if scene.channels is None:
         return math.inf
-    epsilons = sorted((channel.epsilon for channel in scene.channels), reverse=True)
-    return math.fsum(epsilons[: reported_features(scene.spec)])
+    return added_up([channel.epsilon for channel in scene.channels], reported_features(scene.spec))
 
 
 def _percent(share: Any) -> str:

@@ -13,6 +13,8 @@ from hashcomb.audit.evidence import epsilon_bound, features_apart, places_apart,
 from hashcomb.audit.result import AuditResult, ChannelAudit, Check
 from hashcomb.audit.subject import Subject, subjects_of
 from hashcomb.channels import reported_features
+from hashcomb.channels.channel import positive, whole
+from hashcomb.errors import ChannelError
 from hashcomb.spec import Spec
 
 __all__ = ("audit",)
@@ -20,6 +22,7 @@ __all__ = ("audit",)
 Floats = NDArray[np.float64]
 
 MIN_DRAWS = 1000
+MAX_DRAWS = 1 << 40
 _PILOT_DRAWS = 25_000  # enough to find the pair, and to look at every symbol
 _CHECKED = 0.1  # of the false-alarm rate, for the checks; the bounds on epsilon have the rest
 _MAX_VALUES = 32  # values encoded for each draw asked for, where features have channels of their own
@@ -64,7 +67,7 @@ def audit(
     ------
     SpecError
         If the Spec has no channel, no such feature, or a channel whose matrix is too large to be looked at.
-    ValueError
+    ChannelError
         If `n_draws` or `confidence` is out of its range.
 
     Notes
@@ -85,10 +88,9 @@ def audit(
     >>> found.verdict, 1.8 < found.channels[0].lower_bound <= found.channels[0].claim
     ('consistent', True)
     """
-    if n_draws < MIN_DRAWS:
-        raise ValueError(f"n_draws must be at least {MIN_DRAWS}")
-    if not 0.5 <= confidence < 1:
-        raise ValueError("confidence must be from 0.5 to below 1")
+    n_draws = whole(n_draws, "n_draws", MIN_DRAWS, MAX_DRAWS)
+    if positive(confidence, "confidence", below=1.0) < 0.5:
+        raise ChannelError("confidence must be from 0.5 to below 1")
     subjects = subjects_of(spec, feature, int(n_draws * _pilot(n_draws)))
     audited = subjects if feature is None else subjects[:1]
     alpha = (1 - _CHECKED) * (1 - confidence) / len(audited)

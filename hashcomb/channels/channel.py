@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hashcomb.errors import ChannelError
 from hashcomb.spec import ChannelSpec
 
-__all__ = ("Channel", "positive", "whole")
+__all__ = ("Channel", "numbers", "positive", "whole")
 
 Floats = NDArray[np.float64]
 
@@ -221,7 +221,7 @@ class Channel(ABC):
 
     def _prior(self, prior: ArrayLike | None) -> Floats:
         n_symbols = self._bound()
-        weights = np.full(n_symbols, 1 / n_symbols) if prior is None else _numbers(prior)
+        weights = np.full(n_symbols, 1 / n_symbols) if prior is None else numbers(prior)
         if weights.shape != (n_symbols,) or not (weights >= 0).all() or not 0 < weights.sum() < math.inf:
             raise ChannelError(f"a prior has {n_symbols} non-negative weights here")
         return np.asarray(weights / weights.sum())
@@ -237,7 +237,8 @@ class Channel(ABC):
         return f"{type(self).__name__}({shown})"
 
 
-def _numbers(values: ArrayLike) -> Floats:
+def numbers(values: ArrayLike) -> Floats:
+    """Return values as doubles; raise `ChannelError` if they are no numbers."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -245,7 +246,7 @@ def _numbers(values: ArrayLike) -> Floats:
 
 
 def _values(values: ArrayLike, n_symbols: int) -> Floats:
-    x = _numbers(values)
+    x = numbers(values)
     if x.shape != (n_symbols,) or not np.isfinite(x).all() or not math.isfinite(float(np.ptp(x))):
         raise ChannelError(f"{n_symbols} finite values are needed, one for each symbol")
     return x

@@ -8,11 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.channels.channel import positive
+from hashcomb.channels.channel import positive, whole
 from hashcomb.channels.of_spec import register
 from hashcomb.channels.random_depth import levels_of, tree_sets
 from hashcomb.channels.table import IntegerTable, TableChannel
-from hashcomb.errors import ChannelError
 
 __all__ = ("LastHead",)
 
@@ -92,7 +91,7 @@ class LastHead(TableChannel):
             If there is no such depth.
         """
         levels = levels_of(self._bound(), self.kind)
-        depth = whole_depth(shared, levels)
+        depth = whole(shared, "shared", 0, levels - 1)
         units = sum(self._filled().counts[0].tolist())
         beyond = sum(self._filled().counts[0, (2 << depth) - 2 :].tolist())
         return min(1.0, math.nextafter(beyond / units, math.inf))
@@ -100,10 +99,3 @@ class LastHead(TableChannel):
     def report_sets(self) -> NDArray[np.int64]:
         """Return the symbols that each report stands for, shape (n_reports, 2)."""
         return tree_sets(levels_of(self._bound(), self.kind))
-
-
-def whole_depth(shared: int, levels: int) -> int:
-    """Return the depth as an int; raise `ChannelError` if two leaves cannot share so much."""
-    if isinstance(shared, bool) or not 0 <= shared < levels or int(shared) != shared:
-        raise ChannelError(f"two leaves share a path of depth 0 to {levels - 1}")
-    return int(shared)

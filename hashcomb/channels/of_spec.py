@@ -97,10 +97,7 @@ def _made(cls: type[Channel], params: dict[str, Any]) -> Channel:
 
 
 def _calibrated(cls: type[Channel], epsilon: float, n_leaves: int, params: dict[str, Any]) -> Channel:
-    try:
-        return cls.for_epsilon(epsilon, n_leaves, **params)
-    except TypeError:
-        raise ChannelError(f"{cls.kind} does not have these parameters besides epsilon") from None
+    return cls.for_epsilon(epsilon, n_leaves, **params)
 
 
 def channels_of(spec: Spec) -> tuple[Channel, ...] | None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hashcomb.channels.channel import Floats, positive, whole
+from hashcomb.channels.channel import Floats, numbers, positive, whole
 from hashcomb.channels.of_spec import register
 from hashcomb.channels.table import IntegerTable, TableChannel, fit
 from hashcomb.errors import ChannelError
@@ -119,13 +119,15 @@ class Optimal(TableChannel):
         ChannelError
             If a parameter is out of its range, or the program has no solution in double precision.
         """
+        if parameters:
+            raise ChannelError("optimal is solved for epsilon, prior and values alone")
         asked, n = positive(epsilon, "epsilon"), whole(n_symbols, "n_symbols", 2, _MAX_LEAVES)
         weights = _distribution(prior, n)
         x = _places(values, n)
         first, stop = (a.ravel() for a in np.meshgrid(np.arange(n), np.arange(1, n + 1), indexing="ij"))
         first, stop = first[first < stop], stop[first < stop]
         used, theta = _solve(_columns(n, asked, first, stop), weights, x)
-        return cls(asked, first[used].tolist(), stop[used].tolist(), theta.tolist(), n, **parameters)
+        return cls(asked, first[used].tolist(), stop[used].tolist(), theta.tolist(), n)
 
     def _width(self, _: int) -> int:
         return len(self.first)
@@ -174,7 +176,7 @@ def _solve(columns: Floats, prior: Floats, x: Floats) -> tuple[NDArray[Any], Flo
 
 def _places(values: ArrayLike | None, n: int) -> Floats:
     """Return the values from 0 to 1: the program's tolerances are absolute, and no unit changes its solution."""
-    x = np.arange(n, dtype=np.float64) if values is None else np.asarray(values, dtype=np.float64)
+    x = np.arange(n, dtype=np.float64) if values is None else numbers(values)
     if x.shape != (n,) or not np.isfinite(x).all() or not (np.diff(x) > 0).all():
         raise ChannelError(f"values must be {n} increasing numbers")
     x = x / max(abs(x[0]), abs(x[-1]))  # first, so that the range cannot overflow
@@ -182,7 +184,7 @@ def _places(values: ArrayLike | None, n: int) -> Floats:
 
 
 def _distribution(prior: ArrayLike | None, n: int) -> Floats:
-    weights = np.full(n, 1 / n) if prior is None else np.asarray(prior, dtype=np.float64)
+    weights = np.full(n, 1 / n) if prior is None else numbers(prior)
     if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
         raise ChannelError(f"prior must be {n} numbers, none below zero")
     return np.asarray(weights / weights.sum())

@@ -8,15 +8,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hashcomb.channels.channel import Floats, positive, whole
+from hashcomb.channels.channel import Floats, numbers, positive, whole
 from hashcomb.channels.of_spec import register
 from hashcomb.channels.table import IntegerTable, TableChannel
+from hashcomb.crossing import crossing
 from hashcomb.errors import ChannelError
 
 __all__ = ("RQM", "rqm_inputs", "rqm_law")
 
 _MAX_LEVELS = 1 << 10
 _MAX_MARGIN = 1e6
+_LARGE = 1e3  # stands for an infinite epsilon where a root is searched for
 
 
 @register
@@ -100,19 +102,15 @@ class RQM(TableChannel):
             If no margin is wide enough.
         """
         wanted = positive(epsilon, "epsilon")
+        cls.check_names({"keep": keep, "margin": 1.0, **parameters})
 
-        low, high = 1e-9, _MAX_MARGIN
-        best = cls(keep, high, n_symbols, **parameters)
-        if best.epsilon > wanted:
+        def excess(log_margin: float) -> float:
+            return min(cls(keep, math.exp(log_margin), n_symbols, **parameters).epsilon - wanted, _LARGE)
+
+        widest = math.log(_MAX_MARGIN)
+        if excess(widest) > 0:
             raise ChannelError("no margin of RQM makes epsilon so small here", hint="choose a larger epsilon")
-        while high / low > 1 + 1e-13:
-            middle = math.sqrt(low * high)
-            channel = cls(keep, middle, n_symbols, **parameters)
-            if channel.epsilon <= wanted:
-                best, high = channel, middle
-            else:
-                low = middle
-        return best
+        return cls(keep, math.exp(crossing(excess, -widest, widest, 1e-13)), n_symbols, **parameters)
 
 
 def rqm_inputs(n_levels: int, margin: float) -> Floats:
@@ -151,8 +149,16 @@ def rqm_law(places: ArrayLike, n_levels: int, keep: float) -> Floats:
     -------
     ndarray of float64, shape (n_values, n_levels)
         Row-stochastic.
+
+    Raises
+    ------
+    ChannelError
+        If a place is not from the first level to the last.
     """
-    return np.stack([_row(float(t), n_levels, keep) for t in np.asarray(places, dtype=np.float64)])
+    inputs = numbers(places)
+    if not ((inputs >= 0) & (inputs <= n_levels - 1)).all():
+        raise ChannelError(f"places are numbers from 0 to {n_levels - 1}")
+    return np.stack([_row(float(t), n_levels, keep) for t in inputs])
 
 
 def _row(t: float, m: int, q: float) -> Floats:

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from hashcomb.channels import Channel
 from hashcomb.channels.channel import positive, whole
+from hashcomb.crossing import crossing
 from hashcomb.documents import parse_json, to_record
 from hashcomb.errors import BudgetError, ChannelError, FileFormatError, SpecError
 from hashcomb.privacy.composition import MAX_TIMES, Composition, compose, compose_spec
 from hashcomb.privacy.dominating import Pair
 from hashcomb.privacy.losses import Loss, Round
-from hashcomb.privacy.searching import crossing
 from hashcomb.spec import Spec
 
 __all__ = ("Budget", "for_total", "suggest_reported")

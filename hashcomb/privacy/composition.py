@@ -11,12 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hashcomb.channels import Channel, channels_of, reported_features
+from hashcomb.channels import Channel, reported_features
 from hashcomb.channels.channel import whole
+from hashcomb.crossing import crossing
 from hashcomb.errors import ChannelError
 from hashcomb.privacy.enumerated import Enumerated, enumerated
 from hashcomb.privacy.losses import Loss, Round, loss_of, rounded_up
-from hashcomb.privacy.searching import crossing
+from hashcomb.privacy.release import releases_of
 from hashcomb.privacy.tails import Block, Tail, log_sums, mean_over_sets, moments_bound
 from hashcomb.spec import Spec
 
@@ -315,12 +316,12 @@ def compose(
 
 
 def compose_spec(spec: Spec, *, rounds: int = 1) -> Composition | None:
-    """Compose the reports of one record under a Spec.
+    """Compose the tokens of one record under a Spec.
 
     Parameters
     ----------
     spec : Spec
-        What is asked about. Tokens of nodes above the leaf cost at most what their leaves do, and paths as much.
+        What is asked about. Tokens of nodes above the leaf cost what their nodes tell, paths what their leaves do.
     rounds : int, optional
         How many times the same record is encoded, at least 1.
 
@@ -338,11 +339,9 @@ def compose_spec(spec: Spec, *, rounds: int = 1) -> Composition | None:
     """
     if not isinstance(spec, Spec):
         raise ChannelError("spec must be a Spec", hint="compose takes channels and matrices")
-    channels = channels_of(spec)
-    if channels is None:
-        whole(rounds, "rounds", 1, MAX_TIMES)
-        return None
-    return compose([(channel, 1) for channel in channels], reported=reported_features(spec), rounds=rounds)
+    whole(rounds, "rounds", 1, MAX_TIMES)
+    laws = [release.law for release in releases_of(spec) if release.law is not None]
+    return compose([(law, 1) for law in laws], reported=reported_features(spec), rounds=rounds) if laws else None
 
 
 def _tilts(rounds: tuple[Round, ...], *, per_octave: int) -> Floats:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hashcomb.channels.channel import numbers
 from hashcomb.errors import ChannelError
 
 __all__ = ("hockey_stick", "pure_epsilon", "renyi")
@@ -61,8 +63,8 @@ def renyi(matrix: ArrayLike, alpha: float) -> float:
     ----------
     I. Mironov, "Renyi differential privacy", CSF 2017.
     """
-    if not 1 < alpha < math.inf:
-        raise ChannelError("the Renyi order must be above 1 and finite")
+    if not 1 < _real(alpha) < math.inf:
+        raise ChannelError("the Renyi order must be a number above 1, and finite")
     P = _stochastic(matrix)
     with np.errstate(divide="ignore"):
         logs = np.log(P)
@@ -89,14 +91,20 @@ def hockey_stick(matrix: ArrayLike, epsilon: float) -> float:
     Raises
     ------
     ChannelError
-        If the matrix is not row-stochastic.
+        If the matrix is not row-stochastic, or `epsilon` no number of at least 0.
     """
+    if not _real(epsilon) >= 0:
+        raise ChannelError("epsilon must be a number of at least 0")
     P = _stochastic(matrix)
     return float(max(np.maximum(row - math.exp(epsilon) * P, 0.0).sum(axis=1).max() for row in P))
 
 
+def _real(value: Any) -> float:
+    return float(value) if isinstance(value, Real) else math.nan
+
+
 def _stochastic(matrix: ArrayLike) -> Floats:
-    P: NDArray[Any] = np.asarray(matrix, dtype=np.float64)
+    P = numbers(matrix)
     if P.ndim != 2 or 0 in P.shape:
         raise ChannelError("a channel is a matrix with at least one row and one column")
     if not np.isfinite(P).all() or (P < 0).any():

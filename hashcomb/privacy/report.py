@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import msgspec
 
 from hashcomb.channels import reported_features
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.composition import Composition, compose
+from hashcomb.privacy.composition import Composition, compose_spec
 from hashcomb.privacy.costs import Cost, what_if
 from hashcomb.privacy.release import CURVE, MAX_MATRIX, Release, added_up, releases_of
 from hashcomb.privacy.statements import Statements, statements_of
 from hashcomb.privacy.wording import report_text
 from hashcomb.spec import Spec
 
-__all__ = ("MAX_MATRIX", "FeaturePrivacy", "PrivacyReport", "RecordPrivacy", "compose_releases")
+__all__ = ("MAX_MATRIX", "FeaturePrivacy", "PrivacyReport", "RecordPrivacy")
 
 
 class FeaturePrivacy(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,12 +169,12 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
         """
         _check(rounds, delta)
         releases = releases_of(spec)
-        one = compose_releases(spec, releases, rounds=1)
+        one = compose_spec(spec)
         epsilons, n_reported = [release.epsilon for release in releases], reported_features(spec)
         record = _record(one, delta, added_up(epsilons, n_reported))
         total = record
         if rounds > 1:
-            many = compose_releases(spec, releases, rounds=rounds)
+            many = compose_spec(spec, rounds=rounds)
             total = _record(many, delta, added_up(epsilons, n_reported, rounds))
         said: Statements = statements_of(spec, releases, rounds)
         return cls(
@@ -204,22 +203,6 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
     def to_text(self) -> str:
         """Return the report as text for people."""
         return report_text(self)
-
-
-def compose_releases(spec: Spec, releases: Sequence[Release], *, rounds: int) -> Composition | None:
-    """Return what the tokens of a record cost together; None where they are deterministic.
-
-    Parameters
-    ----------
-    spec : Spec
-        Says how many features a record reports.
-    releases : sequence of Release
-        One for each feature, as from ``releases_of(spec)``.
-    rounds : int
-        How many times the record is encoded.
-    """
-    laws = [release.law for release in releases if release.law is not None]
-    return compose([(law, 1) for law in laws], reported=reported_features(spec), rounds=rounds) if laws else None
 
 
 def _check(rounds: int, delta: float) -> None:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from hashcomb.channels import Channel, channels_of, reported_features
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.composition import Composition, compose
+from hashcomb.privacy.composition import Composition, compose, compose_spec
 from hashcomb.privacy.costs import Cost, costs, what_if
 from hashcomb.privacy.release import CURVE, MAX_MATRIX, added_up, releases_of
-from hashcomb.privacy.report import compose_releases
 from hashcomb.spec import Categorical, Spec
 
 __all__ = ("Curve", "Heat", "cost_curves", "delta_curves", "heat", "own_cost", "renyi_curves")
@@ -185,7 +184,7 @@ def _first(spec: Spec) -> int:
 
 
 def _composed(spec: Spec, rounds: int) -> Composition:
-    whole = compose_releases(spec, releases_of(spec), rounds=rounds)
+    whole = compose_spec(spec, rounds=rounds)
     if whole is None:
         raise _deterministic()
     return whole

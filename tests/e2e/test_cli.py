@@ -85,7 +85,7 @@ def test_spec_new_takes_every_rule(hashcomb: Run, rows: Path, tmp_path: Path) ->
     assert (spec.outside, spec.missing, spec.unknown, spec.hash) == ("error", "token", "token", "siphash")
     assert (spec.token_bits, spec.tokens) == (32, "comb")
     assert spec.channel is not None
-    assert spec.channel.params == {"epsilon": 2.0}
+    assert spec.channel.params == {"epsilon": 2.0, "depth": "leaf"}
     assert getattr(spec.features[0], "means", None) is not None
 
 

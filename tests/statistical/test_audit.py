@@ -23,7 +23,7 @@ from hashcomb.audit import AuditResult, audit
 from hashcomb.audit.evidence import best_event, epsilon_bound, features_apart, places_apart, score_tables, unlikely
 from hashcomb.channels import Channel, LastHead, Matrix, SquareWave
 from hashcomb.cli.audit import audit as command
-from hashcomb.errors import SpecError
+from hashcomb.errors import ChannelError, SpecError
 from hashcomb.files import write_spec
 from hashcomb.keys import Keystream
 from hashcomb.noise import FreshNoise
@@ -394,10 +394,10 @@ def test_what_cannot_be_audited_is_refused(spec: Spec, options: dict[str, Any], 
     assert refused.value.path == path
 
 
-@pytest.mark.parametrize("options", [{"n_draws": 999}, {"confidence": 1.0}, {"confidence": 0.4}])
+@pytest.mark.parametrize("options", [{"n_draws": 999}, {"n_draws": "a"}, {"confidence": 1.0}, {"confidence": 0.4}])
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     """Too few draws, and a confidence that is none, are refused."""
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ChannelError, match="must be"):
         audit(spec_of(leaf_response(2.0)), **options)
 
 
@@ -424,3 +424,18 @@ def test_the_command_refuses_a_broken_channel(monkeypatch: pytest.MonkeyPatch, t
     assert "CAUGHT" in refused.stdout
     assert "ABOVE THE CLAIM" in refused.stdout
     assert "FAILED" in refused.stdout
+
+
+def test_the_claim_at_a_coarser_level_is_that_of_its_nodes() -> None:
+    """Tokens of half of the leaves claim less than reports of leaves do, and the audit holds them against that."""
+    spec = Spec(features=MIXED[:1], depth=3, tokens=1, channel=response(epsilon=2.0))
+    (channel,) = audit(spec, n_draws=20_000, confidence=SURE, seed=2).channels
+    assert channel.claim == pytest.approx(math.log((math.exp(2.0) + 3) / 4), abs=1e-6)
+
+
+def test_a_lower_confidence_certifies_more() -> None:
+    """The bound uses the confidence that is asked for: less of it proves more from the same draws."""
+    spec = spec_of(leaf_response(2.0))
+    bounds = [audit(spec, n_draws=20_000, confidence=c, seed=5).channels[0].lower_bound for c in (SURE, 0.999, 0.6)]
+    assert bounds == sorted(bounds)
+    assert bounds[2] - bounds[0] > 0.05

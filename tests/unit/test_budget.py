@@ -193,6 +193,7 @@ FIRST = ["spent", 0, "releases", 0]
         (change([*FIRST, "mass", 0], -0.1), "no release has"),
         (change([*FIRST, "mass"], [1.0]), "no release has"),
         (change([*FIRST, "loss", 2], 5.0), "no release has"),
+        (change([*FIRST, "loss"], [-3.0, -3.0, -3.0]), "no release has"),  # the other law would have e**3 of mass
         (change([*FIRST, "infinite"], 0.5), "no release has"),
         (change([*FIRST, "slack"], -1e-9), "no release has"),
         (change([*FIRST, "slack"], 0.1), "no release has"),

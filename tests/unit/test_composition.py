@@ -32,7 +32,16 @@ from numpy.typing import NDArray
 from hashcomb import RandomizedResponse, Spec, Uniform
 from hashcomb.channels import RQM, Geometric, LastHead, Matrix, rqm_inputs, rqm_law
 from hashcomb.errors import ChannelError, SpecError
-from hashcomb.privacy import Composition, compose, compose_spec, hockey_stick, pure_epsilon, renyi
+from hashcomb.privacy import (
+    Budget,
+    Composition,
+    PrivacyReport,
+    compose,
+    compose_spec,
+    hockey_stick,
+    pure_epsilon,
+    renyi,
+)
 from hashcomb.privacy.losses import MAX_SEARCHED
 
 Floats = NDArray[np.float64]
@@ -333,6 +342,22 @@ def spec(**params: Any) -> Spec:
 def test_spec_without_channel() -> None:
     """Deterministic tokens have no composition."""
     assert compose_spec(Spec(features=FEATURES, depth=4)) is None
+
+
+@pytest.mark.parametrize("tokens", ["leaf", "comb", 1, 2])
+def test_a_spec_costs_what_its_report_says(tokens: Any) -> None:
+    """Accountant, budget and report have one answer, for leaves, paths and tokens of coarser nodes, which tell less."""
+    described = RandomizedResponse(2.0, depth="leaf").to_spec()
+    made = Spec(features=FEATURES, depth=4, tokens=tokens, channel=described)
+    cost, report, budget = compose_spec(made, rounds=3), PrivacyReport.of(made, rounds=3), Budget(1e3)
+    assert cost is not None
+    assert report.total is not None
+    budget.spend(made, times=3)
+    assert report.total_epsilon == pytest.approx(cost.basic, abs=1e-9)
+    assert report.total.tight == pytest.approx(cost.epsilon(1e-5), abs=1e-9)
+    assert budget.spent == pytest.approx(cost.basic, abs=1e-9)
+    leaves = 3 * len(FEATURES) * RandomizedResponse(2.0, 16, depth="leaf").epsilon
+    assert (cost.basic < leaves - 1) == (tokens in (1, 2))
 
 
 def test_spec_with_channel() -> None:
