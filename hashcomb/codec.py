@@ -166,9 +166,9 @@ class HashComb:
         -----
         Privacy: without a channel, tokens have no differential privacy and show which rows share a leaf; with
         one, each report has the channel's exact epsilon against neighbors that are any two values, and every
-        call costs it again (`hashcomb.PrivacyReport`), but for records that a memo key recognizes: they cost it
-        once for each different leaf that they ever have, and can be joined from one encoding to the next. The
-        index of a pandas frame stays on the tokens as it is.
+        call costs it again (`hashcomb.PrivacyReport`). Records that a memo key recognizes cost it once, as long as
+        their values stay the same; that a value changed shows with no epsilon, and such records can be joined
+        from one encoding to the next. The index of a pandas frame stays on the tokens as it is.
         """
         noise = self._noise(seed, memo_key, record_ids is not None)
         return self._encode(table, noise, 0, out, record_ids)

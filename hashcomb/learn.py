@@ -96,7 +96,7 @@ def learn_spec(
         else _numeric(values, name, depth, edges, margin, means)
         for name, values in zip(titles, columns, strict=True)
     ]
-    described = channel.to_spec() if isinstance(channel, Channel) else channel
+    described = channel.spec_for(1 << depth) if isinstance(channel, Channel) else channel
     return Spec(features=tuple(features), depth=depth, channel=described, **rules)
 
 

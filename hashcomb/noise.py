@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hashcomb.errors import DataError, InsecureRandomWarning, KeyMaterialError, SpecError
 from hashcomb.keys import Key, Keystream, RecordWords
+from hashcomb.scalars import is_utf8
 from hashcomb.spec import Spec
 
 __all__ = ("FreshNoise", "MemoNoise", "Noise", "seeded")
@@ -72,8 +73,14 @@ def seeded(seed: int, stacklevel: int = 4) -> FreshNoise:
 class MemoNoise(Noise):
     """Words by the ids of records: a record that is encoded again gives the same reports.
 
-    The words depend on the leaf too, so a record whose value changed gets an independent report there, never
-    one that shares its randomness with the old one.
+    The words depend on the leaf too: a value that has changed gets a report of its own, which does not share its
+    randomness with the old one. Ids are compared character by character.
+
+    Notes
+    -----
+    Privacy: a record that is encoded any number of times costs what one encoding does, as long as its values stay
+    the same. That a value has changed shows, to anybody and with no epsilon at all, where its report changes: the
+    same value would have repeated it.
 
     Parameters
     ----------
@@ -152,12 +159,14 @@ class MemoNoise(Noise):
 
 
 def _listed(record_ids: Iterable[Any] | None) -> list[Any]:
-    if isinstance(record_ids, str | bytes) or not isinstance(record_ids, Iterable):
-        raise DataError("record_ids must be a sequence with one id a row")
+    if isinstance(record_ids, str | bytes | Set | Mapping) or not isinstance(record_ids, Iterable):
+        raise DataError("record_ids must be a sequence with one id a row, in the order of the rows")
     return list(np.asarray(record_ids, dtype=object).tolist())
 
 
 def _name(value: Any, row: int) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str | np.integer) or value == "":
         raise DataError("a record id must be text or a whole number", row=row)
-    return str(value)
+    if not is_utf8(name := str(value)):
+        raise DataError("a record id holds half of a character", row=row)
+    return name

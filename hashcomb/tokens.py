@@ -151,6 +151,8 @@ class Codebook:
             self._sizes = [n_slots(channels, spec.n_leaves) + 1]
             self._shift = np.zeros(1, dtype=np.int32)
             self._used = tuple(channel.n_reports - channel.has_missing for channel in channels)
+        if spec.token_bits == 32 and self._sizes[-1] > (1 << EAGER_DEPTH) + 1:
+            raise SpecError(f"32 bits are too few for {self._sizes[-1]} tokens", path="token_bits", hint="use 64")
         self._blank = spec.missing == "token" or reported_features(spec) < len(spec.features)
         self._eager = self._sizes[-1] <= (1 << EAGER_DEPTH) + 1 and (not leaves or spec.depth <= EAGER_DEPTH)
 

@@ -99,7 +99,7 @@ class Values:
         if isinstance(self._spec.tokens, int):
             raise SpecError("nodes of one level have no posterior", path="tokens", hint="decode with 'center'")
         table = np.full((len(channels), n_slots(channels, self._spec.n_leaves) + 1), np.nan)
-        base = "mean" if self._has_means and kind in ("posterior", "unbiased") else "center"
+        base = "mean" if self._has_means and kind not in ("center", "rank") else "center"
         leaves = self._comb.representatives("rank" if kind == "rank" else base)  # type: ignore[arg-type]
         for j, channel in enumerate(channels):
             row = self._row(j, channel, kind, leaves[j, : self._spec.used_leaves[j]])
@@ -108,8 +108,8 @@ class Values:
 
     def _row(self, index: int, channel: Channel, kind: Decoding | None, leaves: Floats) -> Floats:
         feature, sets = self._spec.features[index], channel.report_sets()
-        if isinstance(feature, Categorical) and sets is not None:
-            return sets[: channel.n_reports - channel.has_missing, 0].astype(np.float64)
+        if isinstance(feature, Categorical):
+            return _likeliest(channel, len(leaves)) if sets is None else _first(channel, sets)
         if kind == "unbiased":
             return self._unbiased(index, channel, leaves)
         if kind == "posterior" or (kind is None and sets is None):
@@ -135,6 +135,16 @@ class Values:
         except ChannelError as error:
             column = self._spec.names[index]
             raise SpecError(f"feature {column!r}: {error.problem}", path="channel", hint=error.hint) from None
+
+
+def _first(channel: Channel, sets: NDArray[np.int64]) -> Floats:
+    return sets[: channel.n_reports - channel.has_missing, 0].astype(np.float64)
+
+
+def _likeliest(channel: Channel, n_values: int) -> Floats:
+    """Return the position of the likeliest category behind each report, for uniform categories."""
+    law = channel.matrix()[:n_values, : channel.n_reports - channel.has_missing]
+    return np.asarray(law.argmax(axis=0), dtype=np.float64)
 
 
 def _posterior_mean(channel: Channel, values: Floats) -> Floats:

@@ -61,6 +61,10 @@ class Channel(ABC):
         """Return the part of a Spec that describes this channel."""
         return ChannelSpec(kind=self.kind, params=self._given())
 
+    def spec_for(self, n_leaves: int) -> ChannelSpec:  # noqa: ARG002 some kinds need it
+        """Return the part of a Spec with combs of so many leaves, with whatever a solver would choose written out."""
+        return self.to_spec()
+
     def _given(self) -> dict[str, Any]:
         """Return the parameters, as the constructor takes them; those that are None are left out."""
         given = {name: getattr(self, name) for name in self.parameters}

@@ -12,6 +12,7 @@ from hashcomb.channels.channel import Floats, positive, whole
 from hashcomb.channels.of_spec import register
 from hashcomb.channels.table import MAX_ENTRIES, IntegerTable, TableChannel, fit
 from hashcomb.errors import ChannelError
+from hashcomb.spec import ChannelSpec
 
 __all__ = ("Interval",)
 
@@ -69,6 +70,10 @@ class Interval(TableChannel):
 
     def _width(self, n_symbols: int) -> int:
         return n_symbols
+
+    def spec_for(self, n_leaves: int) -> ChannelSpec:
+        """Return the part of a Spec, with the width that is best for so many leaves: all owners have the same."""
+        return Interval(self.asked, width=self.on(n_leaves).window).to_spec()
 
     def _make_table(self, n_symbols: int) -> IntegerTable:
         if self.width == "auto":

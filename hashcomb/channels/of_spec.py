@@ -84,7 +84,8 @@ def describe(
         # Made with the first budget, so that the other parameters are checked.
         given = {**_made(cls, {"epsilon": epsilon[0], **own}).to_spec().params, "epsilon": tuple(epsilon)}
     elif epsilon is None or {*cls.required} <= {"epsilon"}:
-        given = dict(_made(cls, own if epsilon is None else {**own, "epsilon": epsilon}).to_spec().params)
+        made = _made(cls, own if epsilon is None else {**own, "epsilon": epsilon})
+        given = dict(made.spec_for(n_leaves).params)
     else:
         given = dict(_calibrated(cls, epsilon, n_leaves, own).to_spec().params)
     shared = {} if report_features is None else {_SHARED: whole(report_features, _SHARED, 1, 1 << 31)}

@@ -12,6 +12,7 @@ from hashcomb.channels.channel import Floats, positive, whole
 from hashcomb.channels.of_spec import register
 from hashcomb.channels.table import MAX_ENTRIES, IntegerTable, TableChannel, fit
 from hashcomb.errors import ChannelError
+from hashcomb.spec import ChannelSpec
 
 __all__ = ("SquareWave",)
 
@@ -71,6 +72,10 @@ class SquareWave(TableChannel):
 
     def _width(self, n_symbols: int) -> int:
         return n_symbols + 2 * (0 if isinstance(self.reach, str) else self.reach)
+
+    def spec_for(self, n_leaves: int) -> ChannelSpec:
+        """Return the part of a Spec, with the reach that is best for so many leaves: all owners have the same."""
+        return SquareWave(self.asked, reach=self.on(n_leaves).b).to_spec()
 
     def _make_table(self, n_symbols: int) -> IntegerTable:
         self.b = _best_reach(n_symbols, self.asked) if isinstance(self.reach, str) else self.reach

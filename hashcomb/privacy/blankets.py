@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-__all__ = ("Blanket", "find_blankets")
+__all__ = ("Blanket", "Cover", "find_blankets")
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -72,7 +72,7 @@ def find_blankets(matrix: Floats) -> tuple[Blanket, ...]:
     return tuple(blanket for i, blanket in enumerate(found) if i not in worse)
 
 
-def _covers(matrix: Floats) -> Iterator[_Cover]:
+def _covers(matrix: Floats) -> Iterator[Cover]:
     means = matrix @ np.arange(matrix.shape[1])
     seen: set[tuple[int, ...]] = set()
     for part in _FOLLOWED:
@@ -82,23 +82,34 @@ def _covers(matrix: Floats) -> Iterator[_Cover]:
         shifts -= shifts.min()
         if tuple(shifts.tolist()) not in seen:
             seen.add(tuple(shifts.tolist()))
-            yield _refined(_Cover.of_shifts(matrix, shifts))
+            yield _refined(Cover.of_shifts(matrix, shifts))
 
 
 @dataclass(frozen=True)
-class _Cover:
-    """Noise, and for each row weights of its shifts, whose convolution is nowhere above the row."""
+class Cover:
+    """Noise, and for each row weights of its shifts, whose convolution is nowhere above the row.
+
+    Parameters
+    ----------
+    matrix : ndarray of float64, shape (n_symbols, n_reports)
+        The rows.
+    noise : ndarray of float64, shape (n_values,)
+        Sums to one; empty if nothing is covered.
+    shifted : ndarray of float64, shape (n_symbols, n_shifts)
+        Weight of each shift of the noise in each row.
+    """
 
     matrix: Floats
-    noise: Floats  # sums to one
-    shifted: Floats  # shape (n_symbols, n_shifts)
+    noise: Floats
+    shifted: Floats
 
     @property
     def weight(self) -> float:
+        """How much of the noise every row holds."""
         return float(self.shifted.sum(axis=1).min()) if self.noise.size else 0.0
 
     @classmethod
-    def of_shifts(cls, matrix: Floats, shifts: Integers) -> _Cover:
+    def of_shifts(cls, matrix: Floats, shifts: Integers) -> Cover:
         """Give every row one shift: the noise is what all rows share once they are shifted back."""
         shared = _aligned(matrix, shifts).min(axis=0)
         used = np.flatnonzero(shared)
@@ -109,7 +120,7 @@ class _Cover:
         shifted[np.arange(len(matrix)), used[0] - (shifts.max() - shifts)] = noise.sum()
         return cls(matrix, noise / noise.sum(), shifted)
 
-    def fitted(self, noise: Floats, shifted: Floats) -> _Cover:
+    def fitted(self, noise: Floats, shifted: Floats) -> Cover:
         """Return noise and shifts scaled to just fit under the rows: a program's answer may exceed them a little."""
         noise, shifted = np.maximum(noise, 0.0), np.maximum(shifted, 0.0)
         covered = np.stack([np.convolve(row, noise) for row in shifted])
@@ -117,9 +128,10 @@ class _Cover:
             excess = np.where(covered > 0, covered / self.matrix, 0.0).max()
         if not (0 < excess < np.inf and shifted.sum(axis=1).min() > 0):
             return self
-        return _Cover(self.matrix, noise / noise.sum(), shifted * (noise.sum() / excess))
+        return Cover(self.matrix, noise / noise.sum(), shifted * (noise.sum() / excess))
 
     def blanket(self) -> Blanket:
+        """Return the noise and its weight, rounded down."""
         return Blanket(self.weight * (1 - _ROUNDING), self.noise)
 
 
@@ -149,7 +161,7 @@ def _climbed(matrix: Floats, shifts: Integers) -> Integers:
     return shifts
 
 
-def _refined(cover: _Cover) -> _Cover:
+def _refined(cover: Cover) -> Cover:
     """Let rows mix several shifts, then fit the noise to the mixtures, in turn: two linear programs."""
     if cover.weight == 0 or cover.matrix.size * max(cover.shifted.shape[1], cover.noise.size) > _MAX_PROGRAM:
         return cover
@@ -164,7 +176,7 @@ def _refined(cover: _Cover) -> _Cover:
     return best
 
 
-def _spread(cover: _Cover) -> _Cover:
+def _spread(cover: Cover) -> Cover:
     """Give each row the shifts under which it holds the most of the noise."""
     ratios = _over(_toeplitz(cover.noise, cover.matrix.shape[1])[None], cover.matrix)
     n_symbols, n_reports, n_shifts = ratios.shape
@@ -176,7 +188,7 @@ def _spread(cover: _Cover) -> _Cover:
     return cover.fitted(cover.noise, shifted.reshape(n_symbols, n_shifts))
 
 
-def _reshaped(cover: _Cover) -> _Cover:
+def _reshaped(cover: Cover) -> Cover:
     """Find the noise of which all rows hold the most, with the shifts they have."""
     mixtures = cover.shifted / cover.shifted.sum(axis=1, keepdims=True)
     n_reports = cover.matrix.shape[1]

@@ -47,8 +47,10 @@ class Budget:
 
     Notes
     -----
-    Privacy: a budget counts what it is told of. What an owner does without spending from it, it cannot see.
-    All that it holds is public: epsilons and masses of privacy losses, no data.
+    Privacy: what is released must be settled without looking at earlier reports, in kind and in number; only with
+    a delta of 0, where epsilons are added, may they be looked at. A budget counts what it is told of. What an
+    owner does without spending from it, it cannot see. All that it holds is public: epsilons and masses of privacy
+    losses, no data.
 
     Examples
     --------

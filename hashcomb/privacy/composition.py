@@ -50,11 +50,12 @@ class Composition:
 
     Notes
     -----
-    Privacy: neighbors are any two records. Releases have randomness of their own, given the record, and may be
-    chosen in view of earlier reports. All figures hold against anybody, key holders included, and are rounded
-    up: never below the exact ones for the channels' matrices. The tight figures are those of the pair that
-    dominates all ordered pairs of symbols, feature by feature; where one pair of symbols attains the largest
-    hockey-stick divergence at every epsilon they are the exact ones, else an upper bound.
+    Privacy: neighbors are any two records. Releases have randomness of their own, given the record. Which ones
+    there are, and how many, is fixed without looking at reports; for basic epsilons that does not matter. All
+    figures hold against anybody, key holders included, and are rounded up: never below the exact ones for the
+    channels' matrices. The tight figures are those of the pair that dominates all ordered pairs of symbols,
+    feature by feature; where one pair of symbols attains the largest hockey-stick divergence at every epsilon
+    they are the exact ones, else an upper bound.
 
     References
     ----------
@@ -220,7 +221,11 @@ class Composition:
     @cached_property
     def _infinite(self) -> float:
         """Probability that some loss is infinite."""
-        return min(1.0, -math.expm1(sum(block.log_finite for block in self._blocks)) * (1 + _ROUNDING))
+        if all(pair.infinite == 0 for block in self._blocks for pair in block.pairs):
+            return 0.0  # exactly: rounding must not make it a little more or less
+        finite = sum(block.log_finite for block in self._blocks)
+        rounding = sum(block.rounds * (sum(block.counts) + 8) for block in self._blocks) * 2**-52
+        return min(1.0, max(0.0, -math.expm1(finite)) * (1 + _ROUNDING) + rounding)
 
     @property
     def _searched(self) -> bool:

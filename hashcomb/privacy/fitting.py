@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from hashcomb.channels import reported_features
 from hashcomb.channels.channel import positive
 from hashcomb.errors import ChannelError, SpecError
 from hashcomb.privacy.composition import compose_spec
@@ -15,6 +14,7 @@ __all__ = ("spec_for_total",)
 
 _CLOSE = 1e-6  # how close the epsilon of a value comes to the largest that fits, relatively
 _LARGEST = 1e3  # epsilons of one value above it are not tried
+_LEAST = 2.0**-60  # and none below this part of the whole
 
 
 def spec_for_total(spec_of: Callable[[float], Spec], epsilon: float, *, delta: float = 0.0, rounds: int = 1) -> Spec:
@@ -47,18 +47,23 @@ def spec_for_total(spec_of: Callable[[float], Spec], epsilon: float, *, delta: f
     total = positive(epsilon, "epsilon")
     delta = 0.0 if delta == 0 else positive(delta, "delta", below=1.0)
 
+    refused: list[ChannelError | SpecError] = []
+
     def fitting(value: float) -> Spec | None:
         try:
             spec = spec_of(value)
             cost = compose_spec(spec, rounds=rounds)
-        except (ChannelError, SpecError):
-            return None  # too small or too large for this channel
+        except (ChannelError, SpecError) as error:
+            refused[:] = [error]  # too small or too large for this channel
+            return None
         return spec if cost is not None and cost.epsilon(delta) <= total else None
 
-    low = total / (rounds * reported_features(spec_of(total)))  # adding epsilons up always fits, but for rounding
-    best = fitting(low)
-    if best is None:
-        low, best = low * (1 - 1e-9), fitting(low * (1 - 1e-9))
+    low, best = total, fitting(total)
+    while best is None and low > total * _LEAST:  # too costly, or more than this channel can realize
+        low /= 2
+        best = fitting(low)
+    if best is None and refused:
+        raise refused[0]
     if best is None:
         raise ChannelError("no epsilon of a value fits the budget", hint="raise epsilon, or report fewer features")
     high = 2 * low

@@ -127,7 +127,9 @@ def release_of(channel: Channel, n_used: int, *, is_ordered: bool, shift: int = 
     """
     n_symbols, n_reports = channel.n_symbols or 0, channel.n_reports
     if n_symbols * n_reports > MAX_MATRIX:
-        return Release(channel, channel.epsilon, shift == 0, n_symbols, n_reports, None, None)
+        blank = channel.has_missing
+        n_tokens = ((n_reports - blank - 1) >> shift) + 1 + blank
+        return Release(channel, channel.epsilon, shift == 0, n_symbols, n_tokens, None, None)
     matrix = channel.matrix()
     law: Channel | Floats = channel
     epsilon = channel.epsilon

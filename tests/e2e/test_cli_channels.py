@@ -71,6 +71,24 @@ def test_a_total_is_kept_by_the_spec_itself(made: Run, tmp_path: Path, delta: st
     assert 3.99 < cost.epsilon(float(delta)) <= 4.0
 
 
+@pytest.mark.parametrize(
+    ("spec", "options", "total"),
+    [
+        ("numbers.toml", ("--param", "depth=leaf"), 900),
+        ("numbers.toml", ("--channel", "optimal"), 6),
+        ("levels.toml", (), 4),
+    ],
+)
+def test_totals_at_the_edge(made: Run, tmp_path: Path, spec: str, options: tuple[str, ...], total: float) -> None:
+    """A total beyond what a channel can realize gets its largest epsilon, and coarser tokens their own cost."""
+    new = ("spec", "new", "rows.csv", "-o", "levels.toml", "--drop", "label", "--drop", "color", "--tokens", "2")
+    assert made(*new).status == 0
+    assert made("spec", "randomize", spec, "-o", "noisy.toml", "--total", total, *options).status == 0
+    cost = compose_spec(read_spec(tmp_path / "noisy.toml"))
+    assert cost is not None
+    assert (45 if total == 900 else 0.999 * total) < cost.basic <= total
+
+
 def test_budgets_for_each_feature_and_some_features(made: Run, tmp_path: Path) -> None:
     """Commas give each feature an epsilon, and a record may report only some."""
     options = ("--epsilon", "1,2", "--report-features", "1")

@@ -576,3 +576,12 @@ def test_the_best_depth_counts_missing_values_out() -> None:
     for epsilon in (0.5, 2.7, 2.72, 2.74, 5.0):
         errors = [error(RandomizedResponse(epsilon, depth=d).on(65, missing=True)) for d in range(1, 7)]
         assert error(RandomizedResponse(epsilon).on(65, missing=True)) == min(errors)
+
+
+@pytest.mark.parametrize("kind", ["interval", "square_wave"])
+def test_what_a_solver_chooses_is_written_into_the_spec(kind: str) -> None:
+    """A described channel has its best width as a number, so that no owner solves for it again."""
+    described = describe(kind, n_leaves=16, epsilon=1.3)
+    assert all(not isinstance(value, str) for value in described.params.values())
+    best: Channel = Interval(1.3, 16) if kind == "interval" else SquareWave(1.3, 16)
+    assert np.array_equal(type(best).from_params(dict(described.params)).on(16).matrix(), best.matrix())

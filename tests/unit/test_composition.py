@@ -474,3 +474,23 @@ def test_only_compositions_are_added() -> None:
     """A composition and a number have no sum."""
     with pytest.raises(TypeError):
         compose([(SKEW, 1)]) + 1
+
+
+@pytest.mark.parametrize("delta", [1e-9, 1e-12])
+def test_many_rounds_of_some_unequal_features_are_not_below_the_truth(delta: float) -> None:
+    """No rounding of means over sets becomes a mass at infinity, of either sign: delta is never negative, nor epsilon
+    below that of the same features when all have the least of their epsilons."""
+    budgets = [1e-3 * (1 + 0.1 * i) for i in range(6)]
+    some = compose([(RandomizedResponse(e, 2), 1) for e in budgets], reported=3, rounds=10**6)
+    least = compose([(RandomizedResponse(budgets[0], 2), 3)], rounds=10**6)
+    assert 0.0 <= some.delta(some.basic * 0.999) < delta
+    assert some.epsilon(delta) > least.epsilon(delta)
+    assert delta * (1 - 1e-6) <= some.delta(some.epsilon(delta)) <= delta * (1 + 1e-6)
+
+
+def test_a_rare_infinite_loss_counts_in_every_round() -> None:
+    """A report that one symbol alone gives, once in a million, has delta of the chance that it occurs at all."""
+    law = [[0.5, 0.5 - 1e-6, 1e-6], [0.5, 0.5, 0.0]]
+    total = compose([(law, 1), ([[0.5, 0.5], [0.5, 0.5]], 1)], reported=1, rounds=1000)
+    assert total.delta(700.0) >= 1 - (1 - 0.5e-6) ** 1000
+    assert total.delta(700.0) == pytest.approx(1 - (1 - 0.5e-6) ** 1000, rel=1e-6)

@@ -83,6 +83,9 @@ def test_whole_numbers_are_ids_too(key: Key) -> None:
         ([*IDS[:-1], 1.5], "row 299"),
         ([*IDS[:-1], ""], "row 299"),
         ("patient", "sequence"),
+        (set(IDS), "in the order of the rows"),
+        (dict.fromkeys(IDS), "in the order of the rows"),
+        ([*IDS[:-1], "\ud800patient"], "row 299: a record id holds half"),
     ],
 )
 def test_ids_that_are_none(key: Key, ids: Any, match: str) -> None:

@@ -162,6 +162,12 @@ def test_paths_and_leaves_leak_differently() -> None:
     assert "order and distance" not in leaf
 
 
+def test_tokens_of_a_level_are_counted_where_no_matrix_is_made() -> None:
+    """A deep comb whose tokens stand for 16 nodes has 16 different tokens, and the report says so."""
+    spec = Spec(features=FEATURES, depth=13, tokens=4, channel=RandomizedResponse(2.0, depth="leaf").to_spec())
+    assert PrivacyReport.of(spec).features[0].n_tokens == 16
+
+
 def test_rounds_below_one() -> None:
     """There is no report for no encoding at all."""
     with pytest.raises(ValueError, match="rounds"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hashcomb import Categorical, ChannelSpec, HashComb, Key, Quantile, RandomizedResponse, Spec, Uniform
-from hashcomb.channels import Channel, LastHead, RandomDepth, SquareWave
+from hashcomb.channels import Channel, LastHead, Matrix, RandomDepth, SquareWave
 from hashcomb.errors import SpecError
 
 pytestmark = pytest.mark.filterwarnings("ignore::hashcomb.errors.HashcombWarning")
@@ -127,3 +127,31 @@ def test_last_head_tokens_are_true_nodes(key: Key) -> None:
     first, stop = LastHead(0.5, 8).report_sets()[reports].transpose(2, 0, 1)
     leaves = ROWS.astype(int)
     assert ((first <= leaves) & (leaves < stop)).all()
+
+
+def test_categories_behind_reports_of_another_kind(key: Key) -> None:
+    """A report that stands for no category decodes to the likeliest one, and to no mean of positions."""
+    law = [[0.5, 0.4, 0.1], [0.4, 0.5, 0.1], [0.1, 0.1, 0.8], [0.05, 0.05, 0.9]]
+    colors = Categorical(name="c", categories=("red", "green", "blue", "gray"))
+    channel = Matrix(law)
+    codec = HashComb(Spec(features=(colors,), depth=2, channel=channel.to_spec()), key)
+    tokens = codec.encode(np.array([["red"], ["green"], ["blue"]] * 200, dtype=object), seed=1)
+    reports, decoded = codec.reports(tokens)[:, 0], codec.decode(tokens)[:, 0]
+    assert [set(decoded[reports == report]) for report in range(3)] == [{"red"}, {"green"}, {"gray"}]
+
+
+def test_the_default_posterior_is_that_of_the_agreed_means(key: Key) -> None:
+    """Where a Spec has means, reports that are no leaves decode to the posterior of the means."""
+    means = tuple((np.arange(8) + 0.25).tolist())
+    codec = codec_with(SquareWave(1.0), key, features=(Uniform(name="x", lo=0.0, hi=8.0, means=means),))
+    tokens = codec.encode(ROWS[:, :1], seed=2)
+    assert np.array_equal(codec.decode(tokens), codec.decode(tokens, "posterior"))
+    assert codec.decode(tokens).mean() < 4.0
+
+
+def test_too_many_reports_for_narrow_tokens(key: Key) -> None:
+    """32 bits are refused where reports are so many that two of them would have one token."""
+    channel = Matrix(np.full((2, 5000), 1 / 5000))
+    colors = Categorical(name="c", categories=("red", "green"))
+    with pytest.raises(SpecError, match="32 bits are too few"):
+        HashComb(Spec(features=(colors,), depth=1, token_bits=32, channel=channel.to_spec()), key)
