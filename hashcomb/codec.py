@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb.channels import Channel, channels_of, reported_features
-from hashcomb.channels.of_spec import Randomizer
+from hashcomb.channels.randomizer import Randomizer
 from hashcomb.columns import Columns, as_frame, frame_like
 from hashcomb.comb import Comb
 from hashcomb.errors import DataError, KeyMaterialError, SpecError, WeakPrivacyWarning

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hashcomb import kernels
 from hashcomb.channels import Channel, reported_features
-from hashcomb.channels.of_spec import n_slots, reports_leaves
+from hashcomb.channels.randomizer import n_slots, reports_leaves
 from hashcomb.columns import refuse_where
 from hashcomb.errors import KeyMaterialError, SpecError, WeakPrivacyWarning
 from hashcomb.header import TokenHeader

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hashcomb import kernels
 from hashcomb.channels import Channel
-from hashcomb.channels.of_spec import n_slots, reports_leaves
+from hashcomb.channels.randomizer import n_slots, reports_leaves
 from hashcomb.comb import Comb
 from hashcomb.errors import ChannelError, DataError, SpecError
 from hashcomb.spec import Categorical, Spec

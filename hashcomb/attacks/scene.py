@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hashcomb.attacks.naming import AttackResult, judge
 from hashcomb.channels import Channel, channels_of, reported_features
-from hashcomb.channels.of_spec import Randomizer, n_slots, reports_leaves
+from hashcomb.channels.randomizer import Randomizer, n_slots, reports_leaves
 from hashcomb.errors import DataError, WeakPrivacyWarning
 from hashcomb.keys import Key
 from hashcomb.placing import place

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hashcomb.channels.channel import Floats, positive
 from hashcomb.channels.of_spec import register
-from hashcomb.channels.table import IntegerTable, TableChannel, fit, upper_log
+from hashcomb.channels.table import IntegerTable, TableChannel, fit, own_sets, upper_log
 from hashcomb.errors import ChannelError
 
 __all__ = ("Geometric",)
@@ -92,7 +92,7 @@ class Geometric(TableChannel):
 
     def report_sets(self) -> NDArray[np.int64]:
         """Return the symbols that each report stands for, shape (n_reports, 2)."""
-        return np.arange(self.n_reports)[:, None] + np.arange(2)
+        return own_sets(self.n_reports)
 
 
 def _law(n: int, epsilon: float, ends: str) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hashcomb.channels.channel import Floats, positive, whole
 from hashcomb.channels.of_spec import register
-from hashcomb.channels.table import MAX_ENTRIES, IntegerTable, TableChannel, fit
+from hashcomb.channels.table import MAX_ENTRIES, IntegerTable, TableChannel, fit, own_sets
 from hashcomb.errors import ChannelError
 from hashcomb.spec import ChannelSpec
 
@@ -84,7 +84,7 @@ class Interval(TableChannel):
 
     def report_sets(self) -> NDArray[np.int64]:
         """Return the symbols that each report stands for, shape (n_reports, 2)."""
-        return np.arange(self.n_reports)[:, None] + np.arange(2)
+        return own_sets(self.n_reports)
 
 
 def _law(n: int, epsilon: float, window: int) -> Floats:

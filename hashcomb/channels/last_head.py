@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from hashcomb.channels.channel import positive, whole
 from hashcomb.channels.of_spec import register
-from hashcomb.channels.random_depth import levels_of, tree_sets
-from hashcomb.channels.table import IntegerTable, TableChannel
+from hashcomb.channels.table import IntegerTable, TableChannel, levels_of, tree_sets
 
 __all__ = ("LastHead",)
 

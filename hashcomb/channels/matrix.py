@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hashcomb.channels.channel import whole
 from hashcomb.channels.of_spec import register
-from hashcomb.channels.table import MAX_ENTRIES, IntegerTable, TableChannel
+from hashcomb.channels.table import MAX_ENTRIES, IntegerTable, TableChannel, own_sets
 from hashcomb.errors import ChannelError
 
 __all__ = ("Matrix",)
@@ -89,7 +89,7 @@ class Matrix(TableChannel):
         """Return the symbols that each report stands for; None where the matrix is not square."""
         if self.n_reports != self.n_symbols:
             return None
-        return np.arange(self.n_reports)[:, None] + np.arange(2)
+        return own_sets(self.n_reports)
 
 
 def _stochastic(law: Any, n_reports: int | None) -> NDArray[np.float64]:

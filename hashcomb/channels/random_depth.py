@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from hashcomb.channels.channel import Floats, positive
 from hashcomb.channels.of_spec import register
-from hashcomb.channels.table import IntegerTable, TableChannel, fit
+from hashcomb.channels.table import IntegerTable, TableChannel, fit, levels_of, tree_sets
 from hashcomb.errors import ChannelError
 
-__all__ = ("RandomDepth", "levels_of", "tree_sets")
+__all__ = ("RandomDepth",)
 
 
 @register
@@ -84,20 +84,6 @@ class RandomDepth(TableChannel):
     def report_sets(self) -> NDArray[np.int64]:
         """Return the symbols that each report stands for, shape (n_reports, 2)."""
         return tree_sets(levels_of(self._bound(), self.kind))
-
-
-def levels_of(n_symbols: int, kind: str) -> int:
-    """Return the depth of a comb with so many leaves; raise `ChannelError` if there is none."""
-    if n_symbols < 2 or n_symbols & (n_symbols - 1):
-        raise ChannelError(f"{kind} needs the leaves of a comb, 2**depth of them")
-    return n_symbols.bit_length() - 1
-
-
-def tree_sets(levels: int) -> NDArray[np.int64]:
-    """Return the leaves of every node, depth by depth: first and one behind the last, shape (n_nodes, 2)."""
-    widths = np.concatenate([np.full(1 << depth, 1 << (levels - depth)) for depth in range(1, levels + 1)])
-    nodes = np.concatenate([np.arange(1 << depth) for depth in range(1, levels + 1)])
-    return np.column_stack([nodes * widths, (nodes + 1) * widths])
 
 
 def _law(levels: int, epsilon: float, weights: Floats) -> Floats:

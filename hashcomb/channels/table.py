@@ -20,7 +20,7 @@ from hashcomb import kernels
 from hashcomb.channels.channel import Channel, Floats, whole
 from hashcomb.errors import ChannelError
 
-__all__ = ("MAX_ENTRIES", "IntegerTable", "TableChannel", "fit", "upper_log")
+__all__ = ("MAX_ENTRIES", "IntegerTable", "TableChannel", "fit", "levels_of", "own_sets", "tree_sets", "upper_log")
 
 MAX_ENTRIES = 1 << 20
 _TOTAL_BITS = 62  # a row's units are a word without its lowest two bits, so that all sums fit in int64
@@ -218,3 +218,23 @@ class TableChannel(Channel):
         if symbols.size and not 0 <= int(symbols.min()) <= int(symbols.max()) < len(table.counts):
             raise ChannelError(f"symbols are numbers from 0 to {len(table.counts) - 1}")
         return table.sample(symbols, words)
+
+
+# ---------------------------------------------------------------------- what reports stand for
+def own_sets(n_reports: int) -> NDArray[np.int64]:
+    """Return the sets of reports that mean symbols: report j stands for symbol j alone, shape (n_reports, 2)."""
+    return np.arange(n_reports)[:, None] + np.arange(2)
+
+
+def levels_of(n_symbols: int, kind: str) -> int:
+    """Return the depth of a comb with so many leaves; raise `ChannelError` if there is none."""
+    if n_symbols < 2 or n_symbols & (n_symbols - 1):
+        raise ChannelError(f"{kind} needs the leaves of a comb, 2**depth of them")
+    return n_symbols.bit_length() - 1
+
+
+def tree_sets(levels: int) -> NDArray[np.int64]:
+    """Return the leaves of every node, depth by depth: first and one behind the last, shape (n_nodes, 2)."""
+    widths = np.concatenate([np.full(1 << depth, 1 << (levels - depth)) for depth in range(1, levels + 1)])
+    nodes = np.concatenate([np.arange(1 << depth) for depth in range(1, levels + 1)])
+    return np.column_stack([nodes * widths, (nodes + 1) * widths])

@@ -2,7 +2,7 @@
 
 from hashcomb.privacy.budget import Budget, for_total, suggest_reported
 from hashcomb.privacy.composition import Composition, compose, compose_spec
-from hashcomb.privacy.costs import Cost, costs, what_if
+from hashcomb.privacy.costs import Cost, what_if
 from hashcomb.privacy.exact import hockey_stick, pure_epsilon, renyi
 from hashcomb.privacy.fitting import spec_for_total
 from hashcomb.privacy.report import FeaturePrivacy, PrivacyReport, RecordPrivacy
@@ -20,7 +20,6 @@ __all__ = (
     "SumPrivacy",
     "compose",
     "compose_spec",
-    "costs",
     "for_total",
     "hockey_stick",
     "pure_epsilon",
