@@ -13,6 +13,7 @@ A and r at the ends of B, and the slopes e in A, in B, and on average in between
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +48,8 @@ def refined(matrix: Floats, inputs: Floats) -> tuple[Floats, Floats]:
     """
     pieces = -(-_CELLS // (len(inputs) - 1))
     parts = np.arange(pieces)[:, None] / pieces
-    laws = [(1 - parts) * low + parts * high for low, high in zip(matrix[:-1], matrix[1:], strict=True)]
-    points = [(1 - parts[:, 0]) * low + parts[:, 0] * high for low, high in zip(inputs[:-1], inputs[1:], strict=True)]
+    laws = [(1 - parts) * low + parts * high for low, high in pairwise(matrix)]
+    points = [(1 - parts[:, 0]) * low + parts[:, 0] * high for low, high in pairwise(inputs)]
     return np.concatenate([*laws, matrix[-1:]]), np.concatenate([*points, inputs[-1:]])
 
 
@@ -73,15 +74,15 @@ def per_squared_distance(log_slopes: Floats, divergences: Floats, alpha: float, 
     inputs : ndarray of float64, shape (n_inputs,)
         The grid points, increasing.
     """
-    with np.errstate(over="ignore"):
-        rise = alpha / 2 * np.exp(log_slopes)
     apart = np.maximum(np.maximum(inputs[None, :-1] - inputs[1:, None], inputs[:-1, None] - inputs[None, 1:]), 0.0)
     squares = apart**2
     beside = squares == 0
     squares[beside] = 1.0
     corners = np.maximum(divergences[:-1], divergences[1:])
     corners = np.maximum(corners[:, :-1], corners[:, 1:])  # divergence is largest at corners of a pair of cells
-    far = np.minimum(np.log1p((alpha - 1) * rise * squares) / (alpha - 1), corners) / squares
+    with np.errstate(over="ignore"):  # then the corners tell more
+        rise = alpha / 2 * np.exp(log_slopes)
+        far = np.minimum(np.log1p((alpha - 1) * rise * squares) / (alpha - 1), corners) / squares
     return float(np.where(beside, rise, far).max())
 
 
