@@ -7,7 +7,7 @@ import sys
 
 from benches.machine import describe
 
-TABLES = ("encode", "startup", "agreement", "accounting")
+TABLES = ("encode", "startup", "agreement", "accounting", "sums")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from hashcomb.privacy.wording import channel_name, upward
+from hashcomb.privacy.report.wording import channel_name, upward
 
 __all__ = ("AuditResult", "ChannelAudit", "Check")
 

@@ -2,12 +2,10 @@
 
 from hashcomb.privacy.budget import Budget, for_total, suggest_reported
 from hashcomb.privacy.composition import Composition, compose, compose_spec
-from hashcomb.privacy.costs import Cost, what_if
 from hashcomb.privacy.exact import hockey_stick, pure_epsilon, renyi
 from hashcomb.privacy.fitting import spec_for_total
-from hashcomb.privacy.report import FeaturePrivacy, PrivacyReport, RecordPrivacy
-from hashcomb.privacy.small_sums import renyi_of_sum, worst_renyi_of_sum
-from hashcomb.privacy.sums import L2Clip, SumPrivacy
+from hashcomb.privacy.report import Cost, FeaturePrivacy, PrivacyReport, RecordPrivacy, what_if
+from hashcomb.privacy.sums import L2Clip, SumPrivacy, renyi_of_sum, worst_renyi_of_sum
 
 __all__ = (
     "Budget",

@@ -15,9 +15,9 @@ from hashcomb.channels.channel import positive, whole
 from hashcomb.crossing import crossing
 from hashcomb.documents import parse_json, to_record
 from hashcomb.errors import BudgetError, ChannelError, FileFormatError, SpecError
-from hashcomb.privacy.composition import MAX_TIMES, Composition, compose, compose_spec
-from hashcomb.privacy.dominating import Pair
-from hashcomb.privacy.losses import Loss, Round
+from hashcomb.privacy.composition.dominating import Pair
+from hashcomb.privacy.composition.losses import Loss, Round
+from hashcomb.privacy.composition.total import MAX_TIMES, Composition, compose, compose_spec
 from hashcomb.spec import Spec
 
 __all__ = ("Budget", "for_total", "suggest_reported")

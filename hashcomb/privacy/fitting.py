@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hashcomb.channels.channel import positive
 from hashcomb.errors import ChannelError, SpecError
-from hashcomb.privacy.composition import compose_spec
+from hashcomb.privacy.composition.total import compose_spec
 from hashcomb.spec import Spec
 
 __all__ = ("spec_for_total",)

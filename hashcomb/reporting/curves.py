@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hashcomb.channels import Channel, channels_of, reported_features
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.composition import Composition, compose, compose_spec
-from hashcomb.privacy.costs import Cost, costs, what_if
+from hashcomb.privacy.composition.total import Composition, compose, compose_spec
 from hashcomb.privacy.release import CURVE, MAX_MATRIX, added_up, releases_of
+from hashcomb.privacy.report.costs import Cost, costs, what_if
 from hashcomb.spec import Categorical, Spec
 
 __all__ = ("Curve", "Heat", "cost_curves", "delta_curves", "heat", "own_cost", "renyi_curves")

@@ -9,8 +9,8 @@ import numpy as np
 
 from hashcomb.errors import ChannelError
 from hashcomb.integrations import require
-from hashcomb.privacy.costs import Cost
-from hashcomb.privacy.wording import channel_name, plain_delta, upward
+from hashcomb.privacy.report.costs import Cost
+from hashcomb.privacy.report.wording import channel_name, plain_delta, upward
 from hashcomb.reporting.curves import Curve, cost_curves, delta_curves, heat, own_cost, renyi_curves
 from hashcomb.reporting.drawing import (
     INK,

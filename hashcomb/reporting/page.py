@@ -12,8 +12,8 @@ from hashcomb import __version__
 from hashcomb.atomic import writing
 from hashcomb.errors import ChannelError
 from hashcomb.integrations import require
-from hashcomb.privacy.report import FeaturePrivacy, PrivacyReport
-from hashcomb.privacy.wording import (
+from hashcomb.privacy.report.report import FeaturePrivacy, PrivacyReport
+from hashcomb.privacy.report.wording import (
     channel_name,
     compared,
     cost_glosses,

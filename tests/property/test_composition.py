@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hashcomb.privacy import compose, hockey_stick, pure_epsilon, renyi
-from hashcomb.privacy.dominating import dominating_pair
-from hashcomb.privacy.enumerated import enumerated
-from hashcomb.privacy.tails import Block, Tail, log_sums, moments_bound
+from hashcomb.privacy.composition.dominating import dominating_pair
+from hashcomb.privacy.composition.enumerated import enumerated
+from hashcomb.privacy.composition.tails import Block, Tail, log_sums, moments_bound
 
 Floats = NDArray[np.float64]
 

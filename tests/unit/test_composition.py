@@ -42,7 +42,7 @@ from hashcomb.privacy import (
     pure_epsilon,
     renyi,
 )
-from hashcomb.privacy.losses import MAX_SEARCHED
+from hashcomb.privacy.composition.losses import MAX_SEARCHED
 
 Floats = NDArray[np.float64]
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "accounting.json").read_text(encoding="utf-8"))

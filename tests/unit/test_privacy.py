@@ -13,9 +13,9 @@ from hashcomb import Categorical, ChannelSpec, PrivacyReport, RandomizedResponse
 from hashcomb.channels import Geometric, LastHead, Matrix, channels_of
 from hashcomb.errors import ChannelError
 from hashcomb.privacy import compose_spec, hockey_stick, pure_epsilon, renyi
-from hashcomb.privacy.costs import what_if
 from hashcomb.privacy.release import added_up, error, releases_of
-from hashcomb.privacy.wording import small, upward
+from hashcomb.privacy.report.costs import what_if
+from hashcomb.privacy.report.wording import small, upward
 
 FEATURES = (Uniform(name="a", lo=0.0, hi=1.0), Uniform(name="b", lo=0.0, hi=1.0))
 LEAF = RandomizedResponse(1.0, depth="leaf")

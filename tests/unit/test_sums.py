@@ -14,10 +14,10 @@ from scipy.optimize import linprog
 from hashcomb.channels import Geometric, PoissonBinomial, RandomizedResponse
 from hashcomb.errors import ChannelError
 from hashcomb.privacy import L2Clip, SumPrivacy, hockey_stick, renyi, renyi_of_sum, worst_renyi_of_sum
-from hashcomb.privacy.blankets import Blanket, Cover, find_blankets
-from hashcomb.privacy.moments import HiddenReport
-from hashcomb.privacy.powers import LogLaw, Powers, convolve
-from hashcomb.privacy.slopes import log_slopes, per_squared_distance, refined
+from hashcomb.privacy.sums.blankets import Blanket, Cover, find_blankets
+from hashcomb.privacy.sums.moments import HiddenReport
+from hashcomb.privacy.sums.powers import LogLaw, Powers, convolve
+from hashcomb.privacy.sums.slopes import log_slopes, per_squared_distance, refined
 
 Floats = NDArray[np.float64]
 

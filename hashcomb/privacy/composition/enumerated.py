@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.privacy.tails import Block
+from hashcomb.privacy.composition.tails import Block
 
 __all__ = ("MAX_SUMS", "Enumerated", "enumerated")
 
@@ -28,7 +28,7 @@ class Enumerated:
     mass, loss : ndarray of float64, shape (n_sums,)
         Probability and sum.
     slack : float
-        What rounding can have changed, as for `hashcomb.privacy.dominating.Pair`.
+        What rounding can have changed, as for `hashcomb.privacy.composition.dominating.Pair`.
     """
 
     def __init__(self, mass: Floats, loss: Floats, slack: float) -> None:

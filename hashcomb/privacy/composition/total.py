@@ -15,10 +15,10 @@ from hashcomb.channels import Channel, reported_features
 from hashcomb.channels.channel import whole
 from hashcomb.crossing import crossing
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.enumerated import Enumerated, enumerated
-from hashcomb.privacy.losses import Loss, Round, loss_of, rounded_up
+from hashcomb.privacy.composition.enumerated import Enumerated, enumerated
+from hashcomb.privacy.composition.losses import Loss, Round, loss_of, rounded_up
+from hashcomb.privacy.composition.tails import Block, Tail, log_sums, mean_over_sets, moments_bound
 from hashcomb.privacy.release import releases_of
-from hashcomb.privacy.tails import Block, Tail, log_sums, mean_over_sets, moments_bound
 from hashcomb.spec import Spec
 
 __all__ = ("MAX_MIXED", "MAX_TIMES", "Composition", "compose", "compose_spec")

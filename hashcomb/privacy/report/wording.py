@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hashcomb.privacy.release import added_up
 
 if TYPE_CHECKING:
-    from hashcomb.privacy.costs import Cost
-    from hashcomb.privacy.report import PrivacyReport
+    from hashcomb.privacy.report.costs import Cost
+    from hashcomb.privacy.report.report import PrivacyReport
 
 __all__ = (
     "NONE",

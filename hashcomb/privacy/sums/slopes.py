@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.privacy.powers import UNIT
+from hashcomb.privacy.sums.powers import UNIT
 
 __all__ = ("log_slopes", "per_squared_distance", "refined", "steepest")
 

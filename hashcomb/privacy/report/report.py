@@ -8,11 +8,11 @@ import msgspec
 
 from hashcomb.channels import reported_features
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.composition import Composition, compose_spec
-from hashcomb.privacy.costs import Cost, what_if
+from hashcomb.privacy.composition.total import Composition, compose_spec
 from hashcomb.privacy.release import CURVE, MAX_MATRIX, Release, added_up, releases_of
-from hashcomb.privacy.statements import Statements, statements_of
-from hashcomb.privacy.wording import report_text
+from hashcomb.privacy.report.costs import Cost, what_if
+from hashcomb.privacy.report.statements import Statements, statements_of
+from hashcomb.privacy.report.wording import report_text
 from hashcomb.spec import Spec
 
 __all__ = ("MAX_MATRIX", "FeaturePrivacy", "PrivacyReport", "RecordPrivacy")

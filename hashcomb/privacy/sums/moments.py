@@ -1,4 +1,4 @@
-"""Renyi moments of one report that hides under the noise of others: the inner part of `hashcomb.privacy.sums`.
+"""Renyi moments of one report that hides under the noise of others: the inner part of `hashcomb.privacy.sums.client`.
 
 All figures are upper bounds: what doubles may have got wrong is added, and what is left out is replaced by more.
 """
@@ -16,10 +16,10 @@ from scipy.special import gammaln
 from hashcomb.channels import Channel
 from hashcomb.channels.channel import positive
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.blankets import Blanket
 from hashcomb.privacy.exact import pure_epsilon
-from hashcomb.privacy.powers import UNIT, LogLaw, Powers
-from hashcomb.privacy.slopes import log_slopes, steepest
+from hashcomb.privacy.sums.blankets import Blanket
+from hashcomb.privacy.sums.powers import UNIT, LogLaw, Powers
+from hashcomb.privacy.sums.slopes import log_slopes, steepest
 
 __all__ = ("HiddenReport", "matrix_of", "order_of", "pair_moments", "under_noise")
 
@@ -69,7 +69,7 @@ class HiddenReport:
         return self._mixed(alone, at, min(1.0, float(alone.max())))
 
     def log_slopes(self, alpha: float, inputs: Floats) -> Floats:
-        """Return the logarithms of J of `hashcomb.privacy.slopes`, for the inputs of the rows."""
+        """Return the logarithms of J of `hashcomb.privacy.sums.slopes`, for the inputs of the rows."""
         alone = log_slopes(*under_noise(self._matrix, self._powers.at(0)), alpha, inputs)
 
         def at(n: int) -> Floats:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.privacy.dominating import Pair
+from hashcomb.privacy.composition.dominating import Pair
 
 __all__ = ("Block", "Tail", "log_sums", "mean_over_sets", "moments_bound")
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hashcomb.channels import Channel
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.dominating import Pair, binary_pair, dominating_pair
+from hashcomb.privacy.composition.dominating import Pair, binary_pair, dominating_pair
+from hashcomb.privacy.composition.tails import Block, log_sums
 from hashcomb.privacy.exact import pure_epsilon, renyi
-from hashcomb.privacy.tails import Block, log_sums
 
 __all__ = ("MAX_SEARCHED", "Loss", "Round", "loss_of", "rounded_up")
 

@@ -1,0 +1,6 @@
+"""What a Spec protects and what that costs, computed from the Spec alone."""
+
+from hashcomb.privacy.report.costs import Cost, what_if
+from hashcomb.privacy.report.report import FeaturePrivacy, PrivacyReport, RecordPrivacy
+
+__all__ = ("Cost", "FeaturePrivacy", "PrivacyReport", "RecordPrivacy", "what_if")
