@@ -211,7 +211,7 @@ class MissingExtraError(HashcombError, ImportError):
 
     def __init__(self, problem: str, *, extra: str, hint: str = "") -> None:
         self.extra = extra
-        hint = hint or f"install it with: pip install 'hashcomb-learn[{extra}]'"
+        hint = hint or f"install the extra {extra!r}: pip install '.[{extra}]' in a clone of hashcomb"
         super().__init__(problem, hint=hint, extra=extra)
 
 

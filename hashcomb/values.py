@@ -121,7 +121,9 @@ class Values:
                 hint="decode with 'posterior' or 'unbiased'",
             )
         if kind == "mean":
-            raise SpecError("has agreed means of leaves only", path="channel", hint="decode with 'posterior'")
+            raise SpecError(
+                "its reports are no leaves, and have no agreed means", path="channel", hint="decode with 'posterior'"
+            )
         sets = sets[: channel.n_reports - channel.has_missing]
         if kind == "rank":
             return np.asarray((leaves[sets[:, 0]] + leaves[sets[:, 1] - 1]) / 2)

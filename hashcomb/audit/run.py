@@ -234,6 +234,6 @@ def _statements(confidence: float, channels: tuple[ChannelAudit, ...], n_draws: 
     ]
     if any(found.claim is None for found in channels):
         said.append("Where no epsilon is claimed, the certified one grows with the draws and has no limit.")
-    if any(found.draws < 0.9 * n_draws for found in channels):
+    if len(channels) > 1 and any(found.draws < 0.9 * n_draws for found in channels):
         said.append("Some channels have fewer draws than were asked for: name a feature to give it all of them.")
     return tuple(said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -79,11 +80,11 @@ class Channel(ABC):
     @classmethod
     def check_names(cls, params: dict[str, Any]) -> None:
         """Raise `ChannelError` if these are not the names of this kind's parameters."""
-        if not {*cls.required} <= {*params} <= {*cls.parameters}:
-            raise ChannelError(
-                f"{cls.kind} does not have these parameters",
-                hint=f"it needs {_listed(cls.required)} and may have {_listed(cls.parameters)}",
-            )
+        missing, unknown = {*cls.required} - {*params}, {*params} - {*cls.parameters}
+        if missing or unknown:
+            problem = f"needs {_listed(sorted(missing))}" if missing else f"has no parameter {min(unknown)!r}"
+            hint = f"it has the parameters {_listed(cls.parameters)}, and needs {_listed(cls.required)}"
+            raise ChannelError(f"{cls.kind} {problem}", hint=hint)
 
     @classmethod
     def for_epsilon(cls, epsilon: float, n_symbols: int, **parameters: Any) -> Self:
@@ -256,7 +257,7 @@ def _values(values: ArrayLike, n_symbols: int) -> Floats:
     return x
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 

@@ -9,16 +9,19 @@ import click
 
 from hashcomb.spec import ChannelSpec, Spec
 
-__all__ = ("channel_options", "with_channel")
+__all__ = ("channel_options", "say_cost", "with_channel")
 
 _OPTIONS = (
     click.option(
-        "--channel", "kind", metavar="KIND", help="Randomize leaves by this channel; randomized_response by default."
+        "--channel",
+        "kind",
+        metavar="KIND",
+        help="Randomize leaves by this channel (randomized_response by default), or by none.",
     ),
     click.option("--epsilon", metavar="E[,E...]", help="Epsilon of one value; with commas one for each feature."),
     click.option("--total", type=float, help="Epsilon of a whole record, over --rounds; that of a value follows."),
-    click.option("--delta", default=0.0, show_default=True, type=float, help="Delta of --total; 0 adds epsilons up."),
-    click.option("--rounds", default=1, show_default=True, type=click.IntRange(1), help="Rounds that --total covers."),
+    click.option("--delta", type=float, help="Delta of --total; 0, the default, adds epsilons up."),
+    click.option("--rounds", type=click.IntRange(1), help="Rounds that --total covers; 1 by default."),
     click.option("--report-features", type=click.IntRange(1), help="Report so many features of a record, at random."),
     click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the channel."),
 )
@@ -37,7 +40,9 @@ def with_channel(combs: Spec, choices: dict[str, Any]) -> Spec:
 
     epsilon, total = choices["epsilon"], choices["total"]
     params = dict(_parameter(text) for text in choices["params"])
-    if choices["kind"] is None and epsilon is None and total is None:
+    if total is None and (choices["delta"] is not None or choices["rounds"] is not None):
+        raise click.UsageError("--delta and --rounds are for --total")
+    if choices["kind"] in (None, "none") and epsilon is None and total is None:
         if params or choices["report_features"]:
             raise click.UsageError("which channel? Give --channel, --epsilon or --total")
         return replace(combs, channel=None)
@@ -51,7 +56,21 @@ def with_channel(combs: Spec, choices: dict[str, Any]) -> Spec:
         return at(None if epsilon is None else _numbers(epsilon, "--epsilon"))
     from hashcomb.privacy import spec_for_total
 
-    return spec_for_total(at, total, delta=choices["delta"], rounds=choices["rounds"])
+    return spec_for_total(at, total, delta=choices["delta"] or 0.0, rounds=choices["rounds"] or 1)
+
+
+def say_cost(spec: Spec) -> None:
+    """Say on stderr what the tokens of a Spec cost."""
+    from hashcomb.privacy import PrivacyReport
+
+    report = PrivacyReport.of(spec)
+    if report.channel is None:
+        click.echo("no channel: tokens under this Spec have no differential privacy", err=True)
+        return
+    values = [feature.epsilon for feature in report.features]
+    cost = "no finite epsilon" if None in values else f"epsilon {max(v for v in values if v is not None):.4g} a value"
+    record = "" if report.record_epsilon is None else f", {report.record_epsilon:.4g} a record"
+    click.echo(f"{report.channel}: {cost}{record}, at most (hashcomb report says more)", err=True)
 
 
 def _describe(combs: Spec, choices: dict[str, Any], params: dict[str, Any], budget: Any) -> ChannelSpec:

@@ -23,4 +23,5 @@ def refuse_one_file(out: str, *others: str) -> None:
     """Refuse to write a file that the same command reads or writes otherwise."""
     for other in others:
         if os.path.realpath(out) == os.path.realpath(other):
-            raise FileFormatError(f"is {other!r} as well, and would be lost", file=out, hint="choose another name")
+            problem = "is read by this command, and would be lost"
+            raise FileFormatError(problem, file=out, hint="choose another name for what is written")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hashcomb.cli.channel_options import channel_options, with_channel
+from hashcomb.cli.channel_options import channel_options, say_cost, with_channel
 from hashcomb.cli.options import drop_option, json_flag, refuse_one_file
 from hashcomb.errors import HashcombError
 
@@ -79,6 +79,8 @@ def spec_new(
     check_usable(made)
     write_spec(made, out)
     click.echo(made.fingerprint)
+    if made.channel is not None:
+        say_cost(made)
 
 
 @spec.command("randomize")
@@ -86,15 +88,18 @@ def spec_new(
 @click.option("-o", "--out", required=True, type=click.Path(), help="Where to; TOML, or JSON by its name.")
 @channel_options
 def spec_randomize(path: str, out: str, **choices: Any) -> None:
-    """Write a Spec with the combs of SPEC and another channel; without options, with none."""
+    """Write a Spec with the combs of SPEC and another channel, or none."""
     from hashcomb.codec import check_usable
     from hashcomb.files import read_spec, write_spec
 
     refuse_one_file(out, path)
+    if not any(value for value in choices.values()):
+        raise click.UsageError("which channel? Give --channel, --epsilon or --total; --channel none takes it away")
     made = with_channel(read_spec(path), choices)
     check_usable(made)
     write_spec(made, out)
     click.echo(made.fingerprint)
+    say_cost(made)
 
 
 @spec.command("check")

@@ -41,7 +41,8 @@ _CAPTIONS = {
     "epsilon-information": "What an epsilon leaves in a token: the mutual information of token and leaf, for a "
     "uniform leaf. A dip is where a channel changes its depth or window, which it chooses for the least error.",
     "delta": "Delta against epsilon of a whole record: what tokens show is at most e^epsilon times as probable for one "
-    "record as for any other, plus delta. Every curve holds, and the tight one is the least. Added up has delta 0.",
+    "record as for any other, plus delta. Every curve holds, and the tight one is the least. Added up, where it is "
+    "drawn, has delta 0.",
     "renyi": "Renyi divergence by its order. Those of the features and of the rounds add up at each order, and give "
     "the curve called Renyi in the figure before.",
     "matrix": "The channel: how probable each report is (a column), for each true leaf (a row). Epsilon is the "

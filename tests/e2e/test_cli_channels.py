@@ -98,10 +98,12 @@ def test_budgets_for_each_feature_and_some_features(made: Run, tmp_path: Path) -
     assert (report["n_reported"], round(report["record_epsilon"], 3)) == (1, 2.0)
 
 
-def test_randomize_without_options_takes_the_channel_away(made: Run, tmp_path: Path) -> None:
-    """A Spec without channel comes back as it was before."""
+def test_only_channel_none_takes_the_channel_away(made: Run, tmp_path: Path) -> None:
+    """Without options nothing is done; with none, a Spec without channel comes back as it was before."""
     assert made("spec", "randomize", "numbers.toml", "-o", "noisy.toml", "--epsilon", "1").status == 0
-    assert made("spec", "randomize", "noisy.toml", "-o", "plain.toml").status == 0
+    assert made("spec", "randomize", "noisy.toml", "-o", "plain.toml").status == 2
+    done = made("spec", "randomize", "noisy.toml", "-o", "plain.toml", "--channel", "none")
+    assert (done.status, "no differential privacy" in done.err) == (0, True)
     assert read_spec(tmp_path / "plain.toml") == read_spec(tmp_path / "numbers.toml")
 
 
@@ -109,7 +111,10 @@ def test_randomize_without_options_takes_the_channel_away(made: Run, tmp_path: P
     ("options", "status", "said"),
     [
         (("--channel", "laplace"), 1, "known: geometric"),
-        (("--channel", "rqm"), 1, "it needs keep, margin"),
+        (("--channel", "rqm"), 1, "rqm needs keep, margin"),
+        (("--epsilon", "1", "--delta", "1e-6"), 2, "are for --total"),
+        (("--rounds", "3"), 2, "are for --total"),
+        (("--epsilon", "1", "--param", "widht=3"), 1, "no parameter 'widht'"),
         (("--epsilon", "0"), 1, "epsilon must be a number, positive"),
         (("--epsilon", "1,2,3"), 1, "channel.params.epsilon: has 3 budgets for 2 features"),
         (("--epsilon", "one"), 2, "--epsilon needs a number"),

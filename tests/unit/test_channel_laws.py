@@ -434,8 +434,8 @@ def test_sets_cover_what_a_report_stands_for(name: str) -> None:
         (lambda: LastHead(0.5, 12), "leaves of a comb"),
         (lambda: LastHead(0.5, 16).shared_delta(4), "shared"),
         (lambda: LastHead(0.5, 16).shared_delta("a"), "shared"),  # type: ignore[arg-type]
-        (lambda: PoissonBinomial.for_epsilon(1.0, 16, foo=1), "these parameters"),
-        (lambda: RQM.for_epsilon(1.0, 16, foo=1), "these parameters"),
+        (lambda: PoissonBinomial.for_epsilon(1.0, 16, foo=1), "no parameter 'foo'"),
+        (lambda: RQM.for_epsilon(1.0, 16, foo=1), "no parameter 'foo'"),
         (lambda: Optimal.for_epsilon(1.0, 16, foo=1), "alone"),
         (lambda: Optimal.for_epsilon(1.0, 16, prior="abc"), "no numbers"),
         (lambda: rqm_law([3.0], 2, 0.5), "from 0 to 1"),

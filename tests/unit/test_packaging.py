@@ -124,4 +124,7 @@ def test_a_missing_extra_says_how_to_get_it() -> None:
         "try:\n    import hashcomb.integrations.arrow\n"
         "except MissingExtraError as error:\n    print(error, error.extra)"
     )
-    assert run(code) == "this needs pyarrow; install it with: pip install 'hashcomb-learn[arrow]' arrow"
+    assert (
+        run(code)
+        == "this needs pyarrow; install the extra 'arrow': pip install '.[arrow]' in a clone of hashcomb arrow"
+    )

@@ -381,3 +381,13 @@ def test_json_holds_all_that_the_text_does() -> None:
     assert len(report["what_if"]) == 4
     assert {report["neighbors"], report["key_holder"], report["outsider"]} <= set(report["statements"])
     assert len(report["assumptions"]) == 4
+
+
+def test_what_another_epsilon_costs_names_the_feature_where_they_differ() -> None:
+    """With an epsilon for each feature, the costs say whose they are; with one for all they need not."""
+    channel = ChannelSpec(kind="randomized_response", params={"epsilon": (1.0, 2.0)})
+    report = PrivacyReport.of(Spec(features=FEATURES, depth=4, channel=channel))
+    assert report.compared == "a"
+    assert "Features differ: all of this but the record is about 'a'." in report.to_text()
+    alike = PrivacyReport.of(Spec(features=FEATURES, depth=4, channel=RandomizedResponse(1.0).to_spec()))
+    assert alike.compared is None

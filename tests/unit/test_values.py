@@ -94,7 +94,7 @@ def test_features_that_are_not_reported_decode_to_missing(key: Key) -> None:
     [
         (SquareWave(1.0), "center", "no center"),
         (SquareWave(1.0), "rank", "no rank"),
-        (RandomizedResponse(1.0, depth=1), "mean", "means of leaves only"),
+        (RandomizedResponse(1.0, depth=1), "mean", "no agreed means"),
         (RandomizedResponse(1.0, depth=1), "unbiased", "'x'.*do not tell the symbols apart"),
     ],
 )

@@ -14,7 +14,7 @@ from hashcomb.errors import ChannelError
 from hashcomb.privacy.release import Release, added_up, release_of, releases_of
 from hashcomb.spec import Categorical, Spec
 
-__all__ = ("FACTORS", "MAX_COMPARED", "MAX_NODES", "PLAIN_EPSILONS", "Cost", "costs", "what_if")
+__all__ = ("FACTORS", "MAX_COMPARED", "MAX_NODES", "PLAIN_EPSILONS", "Cost", "compared_feature", "costs", "what_if")
 
 FACTORS = (0.25, 0.5, 1.0, 2.0)
 PLAIN_EPSILONS = (0.5, 1.0, 2.0, 4.0)  # where the Spec has no epsilon to start from
@@ -139,6 +139,19 @@ def _other(feature: _Feature, kind: type[Channel], epsilon: float) -> Iterator[C
         yield _as_cost(kind.kind, release, feature.record_of(release.epsilon), asked=epsilon)
 
 
+def compared_feature(spec: Spec) -> str | None:
+    """Return the name of the feature that `what_if` is about; None where all features are alike."""
+    releases = releases_of(spec)
+    if all(release is releases[0] for release in releases):
+        return None
+    return spec.names[_standing_for(spec)]
+
+
+def _standing_for(spec: Spec) -> int:
+    sizes = [release.n_symbols for release in releases_of(spec)]
+    return min(range(len(sizes)), key=lambda j: (isinstance(spec.features[j], Categorical), -sizes[j]))
+
+
 @dataclass(frozen=True)
 class _Feature:
     """The feature that stands for all: the first numeric one, or that of the most categories."""
@@ -153,15 +166,13 @@ class _Feature:
 
     @classmethod
     def of(cls, spec: Spec) -> _Feature:
-        releases, bound = releases_of(spec), channels_of(spec)
-        is_list = [isinstance(feature, Categorical) for feature in spec.features]
-        index = min(range(len(releases)), key=lambda j: (is_list[j], -releases[j].n_symbols))
+        releases, bound, index = releases_of(spec), channels_of(spec), _standing_for(spec)
         return cls(
             spec=spec,
             release=releases[index],
             channel=bound[index] if bound else None,
             n_used=spec.used_leaves[index],
-            is_ordered=not is_list[index],
+            is_ordered=not isinstance(spec.features[index], Categorical),
             record_epsilon=added_up((release.epsilon for release in releases), reported_features(spec)),
             all_alike=all(release is releases[0] for release in releases),
         )

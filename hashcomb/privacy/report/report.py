@@ -10,7 +10,7 @@ from hashcomb.channels import reported_features
 from hashcomb.errors import ChannelError
 from hashcomb.privacy.composition.total import Composition, compose_spec
 from hashcomb.privacy.release import CURVE, MAX_MATRIX, Release, added_up, releases_of
-from hashcomb.privacy.report.costs import Cost, what_if
+from hashcomb.privacy.report.costs import Cost, compared_feature, what_if
 from hashcomb.privacy.report.statements import Statements, statements_of
 from hashcomb.privacy.report.wording import report_text
 from hashcomb.spec import Spec
@@ -113,6 +113,8 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
         What follows for whom, in sentences; the three above are among them.
     what_if : tuple of Cost
         What one value costs now, and at other epsilons or with other channels.
+    compared : str or None
+        Where features differ, the one that `what_if` is about.
 
     Notes
     -----
@@ -144,6 +146,7 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: tuple[str, ...]
     statements: tuple[str, ...]
     what_if: tuple[Cost, ...]
+    compared: str | None
 
     @classmethod
     def of(cls, spec: Spec, *, rounds: int = 1, delta: float = 1e-5, others: bool = False) -> PrivacyReport:
@@ -194,6 +197,7 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
             assumptions=said.assumptions,
             statements=said.all,
             what_if=what_if(spec, others=others),
+            compared=compared_feature(spec),
         )
 
     def to_json(self) -> str:

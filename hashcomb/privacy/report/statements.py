@@ -66,7 +66,7 @@ def _neighbors(randomized: bool, spec: Spec) -> str:
 
 def _key_holder(what: str, randomized: bool) -> str:
     if randomized:
-        return f"A key holder reads every token: its {what}, noise included. The epsilons hold against them too."
+        return f"A key holder reads every token: its {what}, noise included. Every claim holds against them too."
     return "A key holder reads every token: its leaf."
 
 
@@ -104,7 +104,9 @@ def _others(spec: Spec, releases: Sequence[Release], randomized: bool) -> tuple[
             "This channel has no epsilon: some token is possible for one value and impossible for another. At "
             "every epsilon, its delta is at least the probability of such tokens, at the worst pair of values."
         )
-    said.append("Encoding the same record again with fresh randomness costs its epsilon again.")
+        said.append("Encoding the same record again with fresh randomness tells more, and has no epsilon either.")
+    else:
+        said.append("Encoding the same record again with fresh randomness costs its epsilon again.")
     said.append("A run with a seed carries no privacy, whatever is printed here.")
     return tuple(said)
 

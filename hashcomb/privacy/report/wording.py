@@ -126,6 +126,8 @@ def _epsilons(report: PrivacyReport) -> list[str]:
         "Whatever tokens show is at most e^epsilon times as probable for one value, or record, as for any other, plus "
         "delta. Smaller protects more. Added up holds with delta 0; every line holds, the least may be claimed."
     )
+    if report.record.basic is None:
+        gloss = "No finite epsilon holds for all that tokens may show; below is how often that is so, as delta."
     bound = (
         [] if report.record.exact else ["  (Renyi and tight may be far too high: too many values to compare all pairs)"]
     )
@@ -235,6 +237,8 @@ def cost_glosses(report: PrivacyReport) -> list[str]:
         "uniform on [0, 1] (where quantiles cut the comb: of its rank), and its root as a share of the range; 0.0833 "
         "and 28.9 % without any token. Bits: what a token tells about its leaf."
     ]
+    if report.compared is not None:
+        said.append(f"Features differ: all of this but the record is about {report.compared!r}.")
     own = report.what_if[0]
     fewer = [cost.n_symbols for cost in report.what_if if not cost.own and cost.n_symbols < own.n_symbols]
     if fewer:
