@@ -104,6 +104,10 @@ class Channel(ABC):
         ChannelError
             If there is none: epsilon is out of range, or this kind has no epsilon to choose.
         """
+        if unknown := {*parameters} - {*cls.parameters}:
+            raise ChannelError(
+                f"{cls.kind} has no parameter {min(unknown)!r}", hint=f"it has {_listed(cls.parameters)}"
+            )
         if "epsilon" not in cls.required:
             raise ChannelError(f"{cls.kind} has no epsilon to choose", hint="use a channel of another kind")
         return cls(epsilon=epsilon, **parameters).on(n_symbols)  # type: ignore[call-arg]

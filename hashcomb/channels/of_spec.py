@@ -20,6 +20,11 @@ __all__ = (
 )
 
 _KINDS: dict[str, type[Channel]] = {}
+_SOLVED = {  # what follows from epsilon
+    "rqm": ("margin",),
+    "poisson_binomial": ("theta",),
+    "optimal": ("first", "stop", "weights"),
+}
 _SHARED = "report_features"  # the one parameter that belongs to the record and not to a channel
 
 
@@ -50,6 +55,8 @@ def describe(
     report_features: int | None = None,
 ) -> ChannelSpec:
     """Return a Spec's channel by its kind, calibrated to an epsilon where its own parameters are others.
+
+    What a solver chooses is written out, but for lists of epsilons, where it differs from feature to feature.
 
     Parameters
     ----------
@@ -92,6 +99,10 @@ def _made(cls: type[Channel], params: dict[str, Any]) -> Channel:
 
 
 def _calibrated(cls: type[Channel], epsilon: float, n_leaves: int, params: dict[str, Any]) -> Channel:
+    taken = {"epsilon", "n_symbols", *_SOLVED.get(cls.kind, ())} & {*params}
+    if taken:
+        problem = f"{min(taken)!r} cannot be given beside epsilon"
+        raise ChannelError(f"{cls.kind}: {problem}", hint="it follows; leave one of the two out")
     return cls.for_epsilon(epsilon, n_leaves, **params)
 
 

@@ -91,6 +91,8 @@ class PoissonBinomial(TableChannel):
         ChannelError
             If the table cannot realize epsilon.
         """
+        if "theta" in parameters:
+            raise ChannelError("theta follows from epsilon", hint="give one of the two")
         cls.check_names({"theta": 0.25, "n_trials": n_trials, **parameters})
         wanted, trials = positive(epsilon, "epsilon"), whole(n_trials, "n_trials", 1, _MAX_TRIALS)
         back = 0.0

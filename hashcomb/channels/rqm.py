@@ -102,6 +102,8 @@ class RQM(TableChannel):
             If no margin is wide enough.
         """
         wanted = positive(epsilon, "epsilon")
+        if "margin" in parameters:
+            raise ChannelError("margin follows from epsilon", hint="give one of the two")
         cls.check_names({"keep": keep, "margin": 1.0, **parameters})
 
         def excess(log_margin: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -60,17 +61,21 @@ def with_channel(combs: Spec, choices: dict[str, Any]) -> Spec:
 
 
 def say_cost(spec: Spec) -> None:
-    """Say on stderr what the tokens of a Spec cost."""
-    from hashcomb.privacy import PrivacyReport
+    """Say on stderr what the tokens of a Spec cost, rounded up."""
+    from hashcomb.channels import reported_features
+    from hashcomb.privacy.release import added_up, releases_of
+    from hashcomb.privacy.report.wording import upward
 
-    report = PrivacyReport.of(spec)
-    if report.channel is None:
+    if spec.channel is None:
         click.echo("no channel: tokens under this Spec have no differential privacy", err=True)
         return
-    values = [feature.epsilon for feature in report.features]
-    cost = "no finite epsilon" if None in values else f"epsilon {max(v for v in values if v is not None):.4g} a value"
-    record = "" if report.record_epsilon is None else f", {report.record_epsilon:.4g} a record"
-    click.echo(f"{report.channel}: {cost}{record}, at most (hashcomb report says more)", err=True)
+    epsilons = [release.epsilon for release in releases_of(spec)]
+    record = added_up(epsilons, reported_features(spec))
+    if math.isinf(record):
+        click.echo(f"{spec.channel.kind}: no finite epsilon (hashcomb report says more)", err=True)
+        return
+    cost = f"epsilon {upward(max(epsilons))} a value, {upward(record)} a record, at most"
+    click.echo(f"{spec.channel.kind}: {cost} (hashcomb report says more)", err=True)
 
 
 def _describe(combs: Spec, choices: dict[str, Any], params: dict[str, Any], budget: Any) -> ChannelSpec:

@@ -93,7 +93,7 @@ def spec_randomize(path: str, out: str, **choices: Any) -> None:
     from hashcomb.files import read_spec, write_spec
 
     refuse_one_file(out, path)
-    if not any(value for value in choices.values()):
+    if all(value is None or value == () for value in choices.values()):
         raise click.UsageError("which channel? Give --channel, --epsilon or --total; --channel none takes it away")
     made = with_channel(read_spec(path), choices)
     check_usable(made)

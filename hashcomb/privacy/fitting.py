@@ -14,6 +14,7 @@ __all__ = ("spec_for_total",)
 
 _CLOSE = 1e-6  # how close the epsilon of a value comes to the largest that fits, relatively
 _LARGEST = 1e3  # epsilons of one value above it are not tried
+_STEP = 1.3  # small, lest the few epsilons that a channel can realize at all lie between two tries
 _LEAST = 2.0**-60  # and none below this part of the whole
 
 
@@ -60,7 +61,7 @@ def spec_for_total(spec_of: Callable[[float], Spec], epsilon: float, *, delta: f
 
     low, best = total, fitting(total)
     while best is None and low > total * _LEAST:  # too costly, or more than this channel can realize
-        low /= 2
+        low /= _STEP
         best = fitting(low)
     if best is None and refused:
         raise refused[0]

@@ -168,3 +168,13 @@ def test_record_ids_that_are_refused(made: Run, tmp_path: Path, more: tuple[str,
     assert done.status == status
     assert said in done.err
     assert not (tmp_path / "a.csv").exists()
+
+
+def test_what_is_said_of_the_cost_is_not_below_it(made: Run) -> None:
+    """The line on stderr rounds up, and speaks of no epsilon where there is none."""
+    said = made("spec", "randomize", "numbers.toml", "-o", "noisy.toml", "--epsilon", "1.00049").err
+    assert "epsilon 1.0005 a value, 2.0010 a record" in said
+    said = made(
+        "spec", "randomize", "numbers.toml", "-o", "none.toml", "--channel", "last_head", "--param", "heads=.5"
+    ).err
+    assert "last_head: no finite epsilon" in said

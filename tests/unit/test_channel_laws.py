@@ -1,5 +1,6 @@
 """The law of every channel, against the papers' formulas written down once more, and the figures of the design."""
 
+import contextlib
 import math
 from fractions import Fraction
 from itertools import product
@@ -23,6 +24,7 @@ from hashcomb.channels import (
     RandomizedResponse,
     SquareWave,
     describe,
+    kinds,
     rqm_inputs,
     rqm_law,
 )
@@ -576,6 +578,16 @@ def test_the_best_depth_counts_missing_values_out() -> None:
     for epsilon in (0.5, 2.7, 2.72, 2.74, 5.0):
         errors = [error(RandomizedResponse(epsilon, depth=d).on(65, missing=True)) for d in range(1, 7)]
         assert error(RandomizedResponse(epsilon).on(65, missing=True)) == min(errors)
+
+
+@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize(
+    "name", ["n_symbols", "margin", "theta", "keep", "first", "weights", "law", "heads", "nothing"]
+)
+def test_parameters_beside_an_epsilon(kind: str, name: str) -> None:
+    """Whatever is given beside an epsilon, a kind takes it or refuses it by a typed error."""
+    with contextlib.suppress(ChannelError):
+        assert describe(kind, {name: 0.5}, n_leaves=8, epsilon=1.0).kind == kind
 
 
 @pytest.mark.parametrize("kind", ["interval", "square_wave"])

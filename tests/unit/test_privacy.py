@@ -12,7 +12,7 @@ import pytest
 from hashcomb import Categorical, ChannelSpec, PrivacyReport, RandomizedResponse, Spec, Uniform
 from hashcomb.channels import Geometric, LastHead, Matrix, channels_of
 from hashcomb.errors import ChannelError
-from hashcomb.privacy import compose_spec, hockey_stick, pure_epsilon, renyi
+from hashcomb.privacy import compose_spec, hockey_stick, pure_epsilon, renyi, spec_for_total
 from hashcomb.privacy.release import added_up, error, releases_of
 from hashcomb.privacy.report.costs import what_if
 from hashcomb.privacy.report.wording import small, upward
@@ -391,3 +391,30 @@ def test_what_another_epsilon_costs_names_the_feature_where_they_differ() -> Non
     assert "Features differ: all of this but the record is about 'a'." in report.to_text()
     alike = PrivacyReport.of(Spec(features=FEATURES, depth=4, channel=RandomizedResponse(1.0).to_spec()))
     assert alike.compared is None
+
+
+def test_a_channel_whose_pairs_are_too_many_to_compare_still_has_no_epsilon() -> None:
+    """Where no delta is computed either, the report does not speak of an epsilon that encoding would cost again."""
+    law = np.full((1024, 1024), 1 / 1023) - np.eye(1024) / 1023
+    spec = Spec(features=FEATURES[:1], depth=10, channel=Matrix(law).to_spec())
+    said = PrivacyReport.of(spec).statements
+    assert any("This channel has no epsilon" in sentence for sentence in said)
+    assert not any("costs its epsilon again" in sentence for sentence in said)
+
+
+def test_the_spec_for_a_total_among_few_that_can_be() -> None:
+    """Where a channel refuses most epsilons, one that fits is found; where none fits, the reason is said."""
+
+    def spec_of(epsilon: float) -> Spec:
+        if not 0.40 < epsilon < 0.55:
+            raise ChannelError("cannot be realized")
+        channel = RandomizedResponse(epsilon, depth="leaf").to_spec()
+        return Spec(features=FEATURES, depth=4, channel=channel)
+
+    cost = compose_spec(spec_for_total(spec_of, 1.0))
+    assert cost is not None
+    assert 0.99 < cost.basic <= 1.0
+    with pytest.raises(ChannelError, match="cannot be realized"):
+        spec_for_total(spec_of, 0.1)
+    with pytest.raises(ChannelError, match="no epsilon of a value fits"):
+        spec_for_total(lambda epsilon: Spec(features=FEATURES, depth=4), 1.0)

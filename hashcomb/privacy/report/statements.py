@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,7 +100,7 @@ def _others(spec: Spec, releases: Sequence[Release], randomized: bool) -> tuple[
             f"A record reports {n_reported} of its {n_features} features, drawn at random for each record whatever "
             "it holds. Which ones may be known: the epsilon of a record is the worst over all choices."
         )
-    if any(release.deltas for release in releases):
+    if any(math.isinf(release.epsilon) for release in releases):
         said.append(
             "This channel has no epsilon: some token is possible for one value and impossible for another. At "
             "every epsilon, its delta is at least the probability of such tokens, at the worst pair of values."

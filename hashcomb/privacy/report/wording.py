@@ -127,7 +127,7 @@ def _epsilons(report: PrivacyReport) -> list[str]:
         "delta. Smaller protects more. Added up holds with delta 0; every line holds, the least may be claimed."
     )
     if report.record.basic is None:
-        gloss = "No finite epsilon holds for all that tokens may show; below is how often that is so, as delta."
+        gloss = "No epsilon holds with delta 0. One that is printed holds with its delta, and so do the pairs below."
     bound = (
         [] if report.record.exact else ["  (Renyi and tight may be far too high: too many values to compare all pairs)"]
     )
