@@ -283,10 +283,12 @@ class _RuntimeMixin:
                 exchanger.transport.close()
             else:
                 exchanger.buffers.clear()  # nobody awaits what still comes
-        if open_connections:  # what was written is sent before the host's loop may end
-            await asyncio.wait([exchanger.lost for exchanger in open_connections], timeout=CLOSING_S)
-        for exchanger in self.exchangers:
-            exchanger.transport.abort()
+        try:
+            if open_connections:  # what was written is sent before the host's loop may end
+                await asyncio.wait([exchanger.lost for exchanger in open_connections], timeout=CLOSING_S)
+        finally:  # and if the host will not wait so long, nothing stays open
+            for exchanger in self.exchangers:
+                exchanger.transport.abort()
 
 
 def _patience(context: ssl.SSLContext | None) -> dict[str, Any]:

@@ -244,3 +244,24 @@ def test_what_an_owner_says_last_is_heard(seats: Seats) -> None:
         return caught.value
 
     assert asyncio.run(owners()).party == "owner-2"
+
+
+def test_an_owner_that_may_not_wait_leaves_nothing_open(seats: Seats) -> None:
+    """If the host cancels an owner that is telling others of an error, its connections are closed all the same."""
+
+    async def owners() -> list[bool]:
+        hello = Hello(session=bytes(32), n_features=3, features=bytes(32))
+        alice, bob, carol = await asyncio.gather(*[connect(party, hello) for party in seats(3)])
+        for one in (alice, carol):  # who do not read, and so do not close
+            one.parties[1].protocol.transport.pause_reading()
+        transports = [peer.protocol.transport for peer in bob.parties if peer.pid != bob.pid]
+        leaving = asyncio.create_task(bob.close(PartyAborted("gave up", party="owner-1")))
+        await asyncio.sleep(0.1)
+        still_open = [not transport.is_closing() for transport in transports]
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        closed = [transport.is_closing() for transport in transports]
+        await asyncio.gather(alice.close(), carol.close())
+        return still_open + closed
+
+    assert asyncio.run(owners()) == [True] * 4
