@@ -283,8 +283,8 @@ class HashComb:
 
     def _report(self, leaves: NDArray[np.int32], noise: Noise, row: int) -> NDArray[np.int32]:
         assert self._randomizer is not None
-        some = self._randomizer.n_reported < leaves.shape[1]
-        return self._randomizer.reports(leaves, noise.words(row, leaves), noise.choice(row, leaves) if some else None)
+        choice = noise.choice(row, leaves) if self._randomizer.some else None
+        return self._randomizer.reports(leaves, noise.words(row, leaves), choice)
 
     # ------------------------------------------------------------------ decode
     def decode(self, tokens: Any, representative: Decoding | None = None) -> Any:

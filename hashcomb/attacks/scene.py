@@ -106,10 +106,14 @@ class Scene:
         """Send leaves through the Spec's channel with fresh randomness, as encoding does."""
         if self.channels is None:
             return leaves
-        spec, n_reported = self.spec, reported_features(self.spec)
-        randomizer = Randomizer(self.channels, spec.used_leaves, spec.n_leaves, n_reported)
-        choice = self._words(leaves.shape) if n_reported < leaves.shape[1] else None
-        return randomizer.reports(leaves, self._words(leaves.shape), choice)
+        choice = self._words(leaves.shape) if self._randomizer.some else None
+        return self._randomizer.reports(leaves, self._words(leaves.shape), choice)
+
+    @cached_property
+    def _randomizer(self) -> Randomizer:
+        assert self.channels is not None
+        spec = self.spec
+        return Randomizer(self.channels, spec.used_leaves, spec.n_leaves, reported_features(spec))
 
     def _words(self, shape: tuple[int, ...]) -> NDArray[np.uint64]:
         return self.rng.integers(0, 1 << 64, shape, dtype=np.uint64)  # these tokens never leave: no secret is needed

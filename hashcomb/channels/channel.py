@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from hashcomb.errors import ChannelError
 from hashcomb.spec import ChannelSpec
 
-__all__ = ("Channel", "numbers", "positive", "whole")
+__all__ = ("Channel", "numbers", "positive", "row_stochastic", "whole")
 
 Floats = NDArray[np.float64]
 
+_SUM_ERROR = 1e-9
 _BIASED = 1e-8  # how far the mean of a code that is called unbiased may be off, in parts of the values' range
 
 
@@ -36,6 +38,8 @@ class Channel(ABC):
     kind: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]] = ("epsilon",)
     required: ClassVar[tuple[str, ...]] = ("epsilon",)
+    beside: ClassVar[tuple[str, ...] | None] = None  # what `for_epsilon` takes; by default the other parameters
+    asked: float
     n_symbols: int | None = None
     has_missing: bool = False
 
@@ -68,7 +72,8 @@ class Channel(ABC):
 
     def _given(self) -> dict[str, Any]:
         """Return the parameters, as the constructor takes them; those that are None are left out."""
-        given = {name: getattr(self, name) for name in self.parameters}
+        # `epsilon` is the exact one of the bound channel; the constructor takes the one that was asked for.
+        given = {name: getattr(self, "asked" if name == "epsilon" else name) for name in self.parameters}
         return {name: value for name, value in given.items() if value is not None}
 
     @classmethod
@@ -104,13 +109,18 @@ class Channel(ABC):
         ChannelError
             If there is none: epsilon is out of range, or this kind has no epsilon to choose.
         """
-        if unknown := {*parameters} - {*cls.parameters}:
-            raise ChannelError(
-                f"{cls.kind} has no parameter {min(unknown)!r}", hint=f"it has {_listed(cls.parameters)}"
-            )
+        cls.check_beside_epsilon(parameters)
         if "epsilon" not in cls.required:
             raise ChannelError(f"{cls.kind} has no epsilon to choose", hint="use a channel of another kind")
         return cls(epsilon=epsilon, **parameters).on(n_symbols)  # type: ignore[call-arg]
+
+    @classmethod
+    def check_beside_epsilon(cls, parameters: Iterable[str]) -> None:
+        """Raise `ChannelError` if `for_epsilon` does not take these names: unknown, or what follows from epsilon."""
+        allowed = [name for name in cls.parameters if name != "epsilon"] if cls.beside is None else cls.beside
+        if unknown := {*parameters} - {*allowed}:
+            problem = f"{cls.kind} has no parameter {min(unknown)!r} beside epsilon"
+            raise ChannelError(problem, hint=f"it takes {_listed(allowed)} alone")
 
     # ------------------------------------------------------------------ the law
     @property
@@ -134,7 +144,7 @@ class Channel(ABC):
         """
         return None
 
-    @property
+    @cached_property
     def reports_symbols(self) -> bool:
         """Whether report `j` means symbol `j`, so that it can be encoded like a true leaf."""
         sets = self.report_sets()
@@ -252,6 +262,18 @@ def numbers(values: ArrayLike) -> Floats:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ChannelError("these are no numbers") from None
+
+
+def row_stochastic(values: ArrayLike, name: str) -> Floats:
+    """Return a matrix of doubles; raise `ChannelError` if it is none whose rows are probabilities, within 1e-9."""
+    matrix = numbers(values)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ChannelError(f"{name} must be a matrix with at least one row and one column")
+    if not np.isfinite(matrix).all() or (matrix < 0).any():
+        raise ChannelError(f"{name} must have finite entries, and none below zero")
+    if np.abs(matrix.sum(axis=1) - 1).max() > _SUM_ERROR:
+        raise ChannelError(f"every row of {name} must sum to one")
+    return matrix
 
 
 def _values(values: ArrayLike, n_symbols: int) -> Floats:

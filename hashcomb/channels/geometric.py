@@ -72,12 +72,6 @@ class Geometric(TableChannel):
         self.ends = ends
         self._bind(n_symbols)
 
-    def _given(self) -> dict[str, object]:
-        return {"epsilon": self.asked, "ends": self.ends}
-
-    def _width(self, n_symbols: int) -> int:
-        return n_symbols
-
     def _make_table(self, n_symbols: int) -> IntegerTable:
         return fit(lambda epsilon: _law(n_symbols, epsilon, self.ends), self.asked)
 

@@ -65,12 +65,6 @@ class Interval(TableChannel):
             raise ChannelError("width must be odd: as many leaves on each side of the true one")
         self._bind(n_symbols)
 
-    def _given(self) -> dict[str, object]:
-        return {"epsilon": self.asked, "width": self.width}
-
-    def _width(self, n_symbols: int) -> int:
-        return n_symbols
-
     def spec_for(self, n_leaves: int) -> ChannelSpec:
         """Return the part of a Spec, with the width that is best for so many leaves: all owners have the same."""
         return Interval(self.asked, width=self.on(n_leaves).window).to_spec()

@@ -8,14 +8,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hashcomb.channels.channel import whole
+from hashcomb.channels.channel import numbers, row_stochastic, whole
 from hashcomb.channels.of_spec import register
 from hashcomb.channels.table import MAX_ENTRIES, IntegerTable, TableChannel, own_sets
 from hashcomb.errors import ChannelError
 
 __all__ = ("Matrix",)
-
-_SUM_ERROR = 1e-9
 
 
 @register
@@ -59,7 +57,7 @@ class Matrix(TableChannel):
     def __init__(
         self, law: ArrayLike | Sequence[float], n_symbols: int | None = None, *, n_reports: int | None = None
     ) -> None:
-        self._law = _stochastic(law, n_reports)
+        self._law = _rows(law, n_reports)
         self._bind(n_symbols)
 
     def _given(self) -> dict[str, Any]:
@@ -92,20 +90,14 @@ class Matrix(TableChannel):
         return own_sets(self.n_reports)
 
 
-def _stochastic(law: Any, n_reports: int | None) -> NDArray[np.float64]:
-    try:
-        matrix = np.array(law, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ChannelError("law must be a matrix of numbers") from None
+def _rows(law: Any, n_reports: int | None) -> NDArray[np.float64]:
+    matrix = np.array(numbers(law))  # a copy: the caller's may change
     if matrix.ndim == 1 and n_reports is not None:
         width = whole(n_reports, "n_reports", 1, MAX_ENTRIES)
         if len(matrix) % width:
             raise ChannelError(f"law has {len(matrix)} entries, which are no rows of {width}")
         matrix = matrix.reshape(-1, width)
-    if matrix.ndim != 2 or len(matrix) < 2 or matrix.shape[1] < 1:
+    matrix = row_stochastic(matrix, "law")
+    if len(matrix) < 2:
         raise ChannelError("law must be a matrix of at least two rows and one column")
-    if not np.isfinite(matrix).all() or (matrix < 0).any():
-        raise ChannelError("law must have finite entries, and none below zero")
-    if np.abs(matrix.sum(axis=1) - 1).max() > _SUM_ERROR:
-        raise ChannelError("every row of law must sum to one")
     return matrix

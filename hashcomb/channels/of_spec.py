@@ -20,11 +20,6 @@ __all__ = (
 )
 
 _KINDS: dict[str, type[Channel]] = {}
-_SOLVED = {  # what follows from epsilon
-    "rqm": ("margin",),
-    "poisson_binomial": ("theta",),
-    "optimal": ("first", "stop", "weights"),
-}
 _SHARED = "report_features"  # the one parameter that belongs to the record and not to a channel
 
 
@@ -88,7 +83,8 @@ def describe(
         made = _made(cls, own if epsilon is None else {**own, "epsilon": epsilon})
         given = dict(made.spec_for(n_leaves).params)
     else:
-        given = dict(_calibrated(cls, epsilon, n_leaves, own).to_spec().params)
+        cls.check_beside_epsilon(own)
+        given = dict(cls.for_epsilon(epsilon, n_leaves, **own).to_spec().params)
     shared = {} if report_features is None else {_SHARED: whole(report_features, _SHARED, 1, 1 << 31)}
     return ChannelSpec(kind=kind, params={**given, **shared})
 
@@ -96,14 +92,6 @@ def describe(
 def _made(cls: type[Channel], params: dict[str, Any]) -> Channel:
     cls.check_names(params)
     return cls(**params)
-
-
-def _calibrated(cls: type[Channel], epsilon: float, n_leaves: int, params: dict[str, Any]) -> Channel:
-    taken = {"epsilon", "n_symbols", *_SOLVED.get(cls.kind, ())} & {*params}
-    if taken:
-        problem = f"{min(taken)!r} cannot be given beside epsilon"
-        raise ChannelError(f"{cls.kind}: {problem}", hint="it follows; leave one of the two out")
-    return cls.for_epsilon(epsilon, n_leaves, **params)
 
 
 def channels_of(spec: Spec) -> tuple[Channel, ...] | None:

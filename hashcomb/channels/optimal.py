@@ -63,6 +63,7 @@ class Optimal(TableChannel):
     kind: ClassVar[str] = "optimal"
     parameters: ClassVar[tuple[str, ...]] = ("epsilon", "first", "stop", "weights")
     required: ClassVar[tuple[str, ...]] = parameters
+    beside: ClassVar[tuple[str, ...]] = ("prior", "values")
 
     def __init__(
         self,
@@ -80,9 +81,6 @@ class Optimal(TableChannel):
         if not all(a < b for a, b in zip(self.first, self.stop, strict=True)):
             raise ChannelError("every run of leaves must stop behind its first leaf")
         self._bind(n_symbols)
-
-    def _given(self) -> dict[str, Any]:
-        return {"epsilon": self.asked, "first": self.first, "stop": self.stop, "weights": self.weights}
 
     @classmethod
     def for_epsilon(
@@ -119,8 +117,7 @@ class Optimal(TableChannel):
         ChannelError
             If a parameter is out of its range, or the program has no solution in double precision.
         """
-        if parameters:
-            raise ChannelError("optimal is solved for epsilon, prior and values alone")
+        cls.check_beside_epsilon(parameters)
         asked, n = positive(epsilon, "epsilon"), whole(n_symbols, "n_symbols", 2, _MAX_LEAVES)
         weights = _distribution(prior, n)
         x = _places(values, n)

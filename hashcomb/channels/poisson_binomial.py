@@ -58,6 +58,7 @@ class PoissonBinomial(TableChannel):
     kind: ClassVar[str] = "poisson_binomial"
     parameters: ClassVar[tuple[str, ...]] = ("theta", "n_trials")
     required: ClassVar[tuple[str, ...]] = ("theta", "n_trials")
+    beside: ClassVar[tuple[str, ...]] = ("n_trials",)
 
     def __init__(self, theta: float, n_trials: int, n_symbols: int | None = None) -> None:
         self.theta = positive(theta, "theta", below=0.5)
@@ -91,9 +92,7 @@ class PoissonBinomial(TableChannel):
         ChannelError
             If the table cannot realize epsilon.
         """
-        if "theta" in parameters:
-            raise ChannelError("theta follows from epsilon", hint="give one of the two")
-        cls.check_names({"theta": 0.25, "n_trials": n_trials, **parameters})
+        cls.check_beside_epsilon(parameters)
         wanted, trials = positive(epsilon, "epsilon"), whole(n_trials, "n_trials", 1, _MAX_TRIALS)
         back = 0.0
         while back < wanted / 2:

@@ -65,10 +65,6 @@ class RandomDepth(TableChannel):
         self.weights = None if weights is None else _weights(weights)
         self._bind(n_symbols)
 
-    def _given(self) -> dict[str, object]:
-        weights = {} if self.weights is None else {"weights": self.weights}
-        return {"epsilon": self.asked, **weights}
-
     def _width(self, n_symbols: int) -> int:
         return 2 * n_symbols - 2
 

@@ -112,8 +112,8 @@ class RandomizedResponse(Channel):
         return whole(self.depth, "depth", 1, levels)
 
     def _given(self) -> dict[str, Any]:
-        given = {"epsilon": self.asked, "depth": self.depth}
-        return {**given, "aim": self.aim} if self.depth == "auto" else given
+        given = super()._given()
+        return given if self.depth == "auto" else {name: given[name] for name in given if name != "aim"}
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Self:

@@ -25,12 +25,17 @@ class Randomizer:
         Leaves of a comb; the leaf of missing values has this number.
     n_reported : int
         How many features of a record are reported.
+
+    Attributes
+    ----------
+    some : bool
+        Whether that is not all of them, so that words for the choice are needed.
     """
 
     def __init__(self, channels: Sequence[Channel], used: Sequence[int], n_leaves: int, n_reported: int) -> None:
         self._channels, self._used = channels, used
         self._last = n_slots(channels, n_leaves)
-        self.n_reported = n_reported
+        self._n_reported, self.some = n_reported, n_reported < len(channels)
         first = channels[0]
         whole_comb = not first.has_missing or (used[0] == n_leaves and first.n_reports == self._last + 1)
         # One channel serves all features, and the numbers of its reports are the slots already.
@@ -63,7 +68,7 @@ class Randomizer:
         reported = self._channels[0].sample(leaves, words) if self._shared else self._by_feature(leaves, words)
         if choice is None:
             return reported
-        return np.where(select(choice, self.n_reported), reported, np.int32(self._last))
+        return np.where(select(choice, self._n_reported), reported, np.int32(self._last))
 
     def _by_feature(self, leaves: NDArray[np.int32], words: NDArray[np.uint64]) -> NDArray[np.int32]:
         reported = np.empty_like(leaves)

@@ -64,6 +64,7 @@ class RQM(TableChannel):
     kind: ClassVar[str] = "rqm"
     parameters: ClassVar[tuple[str, ...]] = ("keep", "margin", "n_levels")
     required: ClassVar[tuple[str, ...]] = ("keep", "margin")
+    beside: ClassVar[tuple[str, ...]] = ("keep", "n_levels")
 
     def __init__(
         self, keep: float, margin: float, n_symbols: int | None = None, *, n_levels: int | None = None
@@ -102,9 +103,7 @@ class RQM(TableChannel):
             If no margin is wide enough.
         """
         wanted = positive(epsilon, "epsilon")
-        if "margin" in parameters:
-            raise ChannelError("margin follows from epsilon", hint="give one of the two")
-        cls.check_names({"keep": keep, "margin": 1.0, **parameters})
+        cls.check_beside_epsilon(parameters)
 
         def excess(log_margin: float) -> float:
             return min(cls(keep, math.exp(log_margin), n_symbols, **parameters).epsilon - wanted, _LARGE)

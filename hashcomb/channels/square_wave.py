@@ -67,9 +67,6 @@ class SquareWave(TableChannel):
         self.reach = reach if reach == "auto" else whole(reach, "reach", 0, MAX_ENTRIES)
         self._bind(n_symbols)
 
-    def _given(self) -> dict[str, object]:
-        return {"epsilon": self.asked, "reach": self.reach}
-
     def _width(self, n_symbols: int) -> int:
         return n_symbols + 2 * (0 if isinstance(self.reach, str) else self.reach)
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hashcomb.channels.channel import numbers
+from hashcomb.channels.channel import positive, row_stochastic
 from hashcomb.errors import ChannelError
 
-__all__ = ("hockey_stick", "pure_epsilon", "renyi")
+__all__ = ("hockey_stick", "order_of", "pure_epsilon", "renyi")
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def pure_epsilon(matrix: ArrayLike) -> float:
     ChannelError
         If the matrix is not row-stochastic.
     """
-    P = _stochastic(matrix)
+    P = row_stochastic(matrix, "a channel's matrix")
     most, least = P.max(axis=0), P.min(axis=0)
     used = most > 0
     if (least[used] == 0).any():
@@ -63,9 +63,8 @@ def renyi(matrix: ArrayLike, alpha: float) -> float:
     ----------
     I. Mironov, "Renyi differential privacy", CSF 2017.
     """
-    if not 1 < _real(alpha) < math.inf:
-        raise ChannelError("the Renyi order must be a number above 1, and finite")
-    P = _stochastic(matrix)
+    alpha = order_of(alpha)
+    P = row_stochastic(matrix, "a channel's matrix")
     with np.errstate(divide="ignore"):
         logs = np.log(P)
     # In log space: P**alpha underflows long before the divergence is small.
@@ -95,20 +94,17 @@ def hockey_stick(matrix: ArrayLike, epsilon: float) -> float:
     """
     if not _real(epsilon) >= 0:
         raise ChannelError("epsilon must be a number of at least 0")
-    P = _stochastic(matrix)
+    P = row_stochastic(matrix, "a channel's matrix")
     return float(max(np.maximum(row - math.exp(epsilon) * P, 0.0).sum(axis=1).max() for row in P))
+
+
+def order_of(alpha: float) -> float:
+    """Return a Renyi order as a float; raise `ChannelError` if it is no finite number above 1."""
+    order = positive(alpha, "alpha")
+    if order <= 1:
+        raise ChannelError("alpha, the Renyi order, must be above 1 and finite")
+    return order
 
 
 def _real(value: Any) -> float:
     return float(value) if isinstance(value, Real) else math.nan
-
-
-def _stochastic(matrix: ArrayLike) -> Floats:
-    P = numbers(matrix)
-    if P.ndim != 2 or 0 in P.shape:
-        raise ChannelError("a channel is a matrix with at least one row and one column")
-    if not np.isfinite(P).all() or (P < 0).any():
-        raise ChannelError("a channel has finite, non-negative entries")
-    if np.abs(P.sum(axis=1) - 1).max() > 1e-9:
-        raise ChannelError("every row of a channel sums to one")
-    return P

@@ -18,6 +18,7 @@ from hashcomb.errors import ChannelError
 from hashcomb.privacy.composition.enumerated import Enumerated, enumerated
 from hashcomb.privacy.composition.losses import Loss, Round, loss_of, rounded_up
 from hashcomb.privacy.composition.tails import Block, Tail, log_sums, mean_over_sets, moments_bound
+from hashcomb.privacy.exact import order_of
 from hashcomb.privacy.release import releases_of
 from hashcomb.spec import Spec
 
@@ -172,9 +173,7 @@ class Composition:
         ChannelError
             If the order is none.
         """
-        if not _is_number(alpha) or not 1 < alpha < math.inf:
-            raise ChannelError("alpha, the Renyi order, must be above 1 and finite")
-        tilt = np.array([float(alpha) - 1])
+        tilt = np.array([order_of(alpha) - 1])
         return math.inf if math.isinf(self.basic) else min(self.basic, float(self._renyi_moments(tilt)[0] / tilt[0]))
 
     # ------------------------------------------------------------------ Renyi

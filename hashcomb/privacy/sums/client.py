@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from hashcomb.channels import Channel
 from hashcomb.channels.channel import positive, whole
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.exact import pure_epsilon, renyi
+from hashcomb.privacy.exact import order_of, pure_epsilon, renyi
 from hashcomb.privacy.sums.blankets import find_blankets
-from hashcomb.privacy.sums.moments import HiddenReport, matrix_of, order_of
+from hashcomb.privacy.sums.moments import HiddenReport, matrix_of
 from hashcomb.privacy.sums.slopes import per_squared_distance, refined
 
 __all__ = ("MAX_CLIENTS", "L2Clip", "SumPrivacy")

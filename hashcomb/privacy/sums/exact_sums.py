@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from hashcomb.channels import Channel
 from hashcomb.channels.channel import whole
 from hashcomb.errors import ChannelError
-from hashcomb.privacy.sums.moments import matrix_of, order_of, pair_moments
+from hashcomb.privacy.exact import order_of
+from hashcomb.privacy.sums.moments import matrix_of, pair_moments
 from hashcomb.privacy.sums.powers import UNIT, LogLaw, convolve
 
 __all__ = ("renyi_of_sum", "worst_renyi_of_sum")

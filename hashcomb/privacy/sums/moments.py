@@ -14,14 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from hashcomb.channels import Channel
-from hashcomb.channels.channel import positive
 from hashcomb.errors import ChannelError
 from hashcomb.privacy.exact import pure_epsilon
 from hashcomb.privacy.sums.blankets import Blanket
 from hashcomb.privacy.sums.powers import UNIT, LogLaw, Powers
 from hashcomb.privacy.sums.slopes import log_slopes, steepest
 
-__all__ = ("HiddenReport", "matrix_of", "order_of", "pair_moments", "under_noise")
+__all__ = ("HiddenReport", "matrix_of", "pair_moments", "under_noise")
 
 Floats = NDArray[np.float64]
 
@@ -208,11 +207,3 @@ def matrix_of(channel: Channel | ArrayLike) -> Floats:
         raise ChannelError("channel must be a channel bound to its symbols, or a matrix of numbers") from None
     pure_epsilon(matrix)  # refuses what is not row-stochastic
     return np.asarray(matrix / matrix.sum(axis=1, keepdims=True))
-
-
-def order_of(alpha: float) -> float:
-    """Return a Renyi order as a float; raise `ChannelError` if it is no number above 1."""
-    order = positive(alpha, "alpha")
-    if order <= 1:
-        raise ChannelError("alpha must be a number, above 1 and finite")
-    return order
