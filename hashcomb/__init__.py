@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hashcomb.learn import learn_spec
     from hashcomb.placing import place
     from hashcomb.privacy import PrivacyReport
-    from hashcomb.spec import Categorical, ChannelSpec, Quantile, Spec, Uniform
+    from hashcomb.spec import Categorical, ChannelSpec, EdgesNoise, Quantile, Spec, Uniform
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ _HOME = {
     "Channel": "channels",
     "ChannelSpec": "spec",
     "Comb": "comb",
+    "EdgesNoise": "spec",
     "HashComb": "codec",
     "Key": "keys",
     "PrivacyReport": "privacy",
@@ -45,6 +46,7 @@ __all__ = (
     "Channel",
     "ChannelSpec",
     "Comb",
+    "EdgesNoise",
     "HashComb",
     "Key",
     "PrivacyReport",

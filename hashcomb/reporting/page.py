@@ -14,11 +14,14 @@ from hashcomb.errors import ChannelError
 from hashcomb.integrations import require
 from hashcomb.privacy.report.report import FeaturePrivacy, PrivacyReport
 from hashcomb.privacy.report.wording import (
+    EDGES_GLOSS,
+    EDGES_TITLE,
     channel_name,
     compared,
     cost_glosses,
     cost_name,
     costs_title,
+    edges_figures,
     figures_of,
     percent,
     plain_delta,
@@ -86,6 +89,9 @@ def html(spec: Spec, *, rounds: int = 1, delta: float = 1e-5, attack: str | None
         lead=_lead(report),
         channel=channel_name(report.channel) if report.channel else None,
         epsilons=[(_whole(what), one, many) for what, one, many in figures_of(report)],
+        edges=edges_figures(report),
+        edges_title=EDGES_TITLE,
+        edges_gloss=EDGES_GLOSS,
         small=small,
         curves=_without_epsilon(report),
         costs=[_cost(cost, report) for cost in report.what_if if cost.own],
@@ -116,6 +122,11 @@ def _whole(what: str) -> str:
 
 def _lead(report: PrivacyReport) -> str:
     """Return the answer to the first question, in a sentence or two."""
+    costs = "; ".join(f"{what}: {epsilon}" for what, epsilon in edges_figures(report))
+    return _lead_of_tokens(report) + (f" On top of that come edges and ranges ({costs})." if costs else "")
+
+
+def _lead_of_tokens(report: PrivacyReport) -> str:
     one, total = report.record, report.total
     if one is None or total is None:
         return "These tokens are deterministic: they have no differential privacy at any epsilon."

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hashcomb import Categorical, ChannelSpec, Quantile, Spec, Uniform
+from hashcomb import Categorical, ChannelSpec, EdgesNoise, Quantile, Spec, Uniform
 from hashcomb.errors import SpecError, SpecVersionError
 
 AGE = Uniform(name="age", lo=0.0, hi=120.0)
@@ -35,6 +35,7 @@ def full() -> Spec:
         unknown="token",
         tokens=2,
         channel=ChannelSpec(kind="randomized_response", params={"epsilon": 2}),
+        edges_noise=EdgesNoise(variance=100, n_counts=9, n_parts=3),
     )
 
 
@@ -66,11 +67,40 @@ def test_equal_numbers_give_equal_bytes() -> None:
         {"features": (Uniform(name="age", lo=0.0, hi=120.00000000000001),)},
         {"features": (Uniform(name="Age", lo=0.0, hi=120.0),)},
         {"channel": ChannelSpec(kind="randomized_response", params={"epsilon": 1.0})},
+        {"edges_noise": EdgesNoise(variance=100.0, n_counts=9, n_parts=3)},
     ],
 )
 def test_every_field_changes_the_fingerprint(changes: dict[str, Any]) -> None:
     """No two different Specs share a fingerprint."""
     assert make(**changes).fingerprint != make().fingerprint
+
+
+def test_the_noise_of_edges_is_left_out_where_there_is_none() -> None:
+    """Specs without it have the bytes, and so the fingerprints, from before there was such a field."""
+    spec = make()
+    assert spec.fingerprint == "a40214b5490579537d5f2440eb1ad70741be6a003185c5e9b56b6cbcd090ab5a"
+    assert not any("edges_noise" in text for text in (spec.to_json(), spec.to_toml(), spec.canonical_bytes().decode()))
+    assert Spec.from_json(spec.to_json().replace('"depth"', '"edges_noise": null, "depth"')) == spec
+    assert Spec.from_toml(full().to_toml()).edges_noise == EdgesNoise(variance=100.0, n_counts=9, n_parts=3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        *(({"variance": value}, "variance") for value in (0, -1.0, float("nan"), float("inf"), 1e9, "1", True)),
+        *(({"n_counts": value}, "n_counts") for value in (0, 1.0, True, 1 << 33)),
+        *(({"n_parts": value}, "n_parts") for value in (0, "2", 1 << 17)),
+    ],
+)
+def test_noise_of_edges_that_cannot_be(changes: dict[str, Any], path: str) -> None:
+    """Its numbers have ranges, in which the report can say what they cost; the error names the one."""
+    with pytest.raises(SpecError) as caught:
+        EdgesNoise(**{"variance": 100.0, "n_counts": 9, "n_parts": 3, **changes})
+    assert caught.value.path == path
+    document = json.loads(full().to_json())
+    document["edges_noise"].update({key: value if value == value else None for key, value in changes.items()})
+    with pytest.raises(SpecError):
+        Spec.from_json(json.dumps(document))
 
 
 def test_spec_is_frozen() -> None:
@@ -114,6 +144,7 @@ BAD = [
     ({"tokens": 5}, "tokens"),
     ({"tokens": "path"}, "tokens"),
     ({"channel": "randomized_response"}, "channel"),
+    ({"edges_noise": 7500.0}, "edges_noise"),
 ]
 
 

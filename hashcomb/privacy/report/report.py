@@ -11,6 +11,7 @@ from hashcomb.errors import ChannelError
 from hashcomb.privacy.composition.total import Composition, compose_spec
 from hashcomb.privacy.release import CURVE, MAX_MATRIX, Release, added_up, releases_of
 from hashcomb.privacy.report.costs import Cost, compared_feature, what_if
+from hashcomb.privacy.report.edges import EdgesPrivacy, edges_of
 from hashcomb.privacy.report.statements import Statements, statements_of
 from hashcomb.privacy.report.wording import report_text
 from hashcomb.spec import Spec
@@ -105,6 +106,9 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
         The delta of the figures in `record` and `total`.
     record, total : RecordPrivacy or None
         One record in one round, and in all of them; None for deterministic tokens.
+    edges : EdgesPrivacy or None
+        What ranges and edges cost the records from which they were found, on top of all that; None if they were
+        not found from counts with noise.
     neighbors, key_holder, outsider : str
         What is compared with what; what somebody with the Key learns, and somebody without it.
     assumptions : tuple of str
@@ -140,6 +144,7 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
     delta: float
     record: RecordPrivacy | None
     total: RecordPrivacy | None
+    edges: EdgesPrivacy | None
     neighbors: str
     key_holder: str
     outsider: str
@@ -179,7 +184,8 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
         if rounds > 1:
             many = compose_spec(spec, rounds=rounds)
             total = _record(many, delta, added_up(epsilons, n_reported, rounds))
-        said: Statements = statements_of(spec, releases, rounds)
+        edges = edges_of(spec, delta)
+        said: Statements = statements_of(spec, releases, rounds, edges, delta)
         return cls(
             fingerprint=spec.fingerprint,
             channel=spec.channel.kind if spec.channel else None,
@@ -191,6 +197,7 @@ class PrivacyReport(msgspec.Struct, frozen=True, kw_only=True):
             delta=float(delta),
             record=record,
             total=total,
+            edges=edges,
             neighbors=said.neighbors,
             key_holder=said.key_holder,
             outsider=said.outsider,

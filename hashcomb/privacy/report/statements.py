@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hashcomb.channels import reported_features
 from hashcomb.privacy.release import Release
+from hashcomb.privacy.report.edges import EdgesPrivacy, edges_assumptions, edges_statements
 from hashcomb.spec import Spec
 
 __all__ = ("Statements", "statements_of")
@@ -29,7 +30,9 @@ class Statements:
         return (self.neighbors, self.key_holder, self.outsider, *self.others)
 
 
-def statements_of(spec: Spec, releases: Sequence[Release], rounds: int) -> Statements:
+def statements_of(
+    spec: Spec, releases: Sequence[Release], rounds: int, edges: EdgesPrivacy | None, delta: float
+) -> Statements:
     """Return the sentences of a Spec.
 
     Parameters
@@ -40,6 +43,10 @@ def statements_of(spec: Spec, releases: Sequence[Release], rounds: int) -> State
         One for each feature.
     rounds : int
         How many times a record is encoded.
+    edges : EdgesPrivacy or None
+        What ranges and edges cost, if they were found from counts with noise.
+    delta : float
+        The delta of that.
     """
     randomized = spec.channel is not None
     what = "leaf" if not randomized else "reported leaf" if _reports_leaves(releases) else "report"
@@ -47,8 +54,8 @@ def statements_of(spec: Spec, releases: Sequence[Release], rounds: int) -> State
         neighbors=_neighbors(randomized, spec),
         key_holder=_key_holder(what, randomized),
         outsider=_outsider(spec, what),
-        others=_others(spec, releases, randomized),
-        assumptions=_assumptions(randomized, rounds),
+        others=(*edges_statements(spec, edges, delta), *_others(spec, releases, randomized)),
+        assumptions=_assumptions(randomized, rounds, edges),
     )
 
 
@@ -89,7 +96,7 @@ def _plural(what: str) -> str:
 
 
 def _others(spec: Spec, releases: Sequence[Release], randomized: bool) -> tuple[str, ...]:
-    said = ["Edges, ranges, depth and Key are public to the owners; the report does not count what they tell."]
+    said = []
     if spec.hash == "xxh3":
         said.append("xxh3 is no pseudorandom function: one known (value, token) pair opens the whole codebook.")
     if not randomized:
@@ -112,7 +119,7 @@ def _others(spec: Spec, releases: Sequence[Release], randomized: bool) -> tuple[
     return tuple(said)
 
 
-def _assumptions(randomized: bool, rounds: int) -> tuple[str, ...]:
+def _assumptions(randomized: bool, rounds: int, edges: EdgesPrivacy | None) -> tuple[str, ...]:
     said = ["The Key is secret: without that, tokens are their leaves."]
     if randomized:
         times = "once" if rounds == 1 else f"{rounds} times at most"
@@ -120,8 +127,10 @@ def _assumptions(randomized: bool, rounds: int) -> tuple[str, ...]:
             "Each value of each record has random words of its own, independent and uniform: those of AES-256 under a "
             "secret that nobody else has, and not of a seed.",
             f"Owners run this code as it is, and encode each record with fresh randomness {times}.",
-            "The Spec is public and was not chosen by looking at a record whose privacy is claimed here.",
+            "The Spec is public and was not chosen by looking at a record whose privacy is claimed here"
+            + (", but for edges and ranges, whose cost is said." if edges else "."),
         ]
+    said += edges_assumptions(edges)
     said.append(
         "Labels, columns that are kept, the index, the number and order of rows and timing are not covered: what "
         "they tell comes on top."

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from hashcomb.privacy.report.report import PrivacyReport
 
 __all__ = (
+    "EDGES_GLOSS",
+    "EDGES_TITLE",
     "NONE",
     "channel_name",
     "compared",
     "cost_glosses",
     "cost_name",
     "costs_title",
+    "edges_figures",
     "figures_of",
     "percent",
     "report_text",
@@ -29,6 +32,8 @@ __all__ = (
 )
 
 NONE = "none: no differential privacy"
+EDGES_TITLE = "Epsilon of edges and ranges, from counts with noise"
+EDGES_GLOSS = "For every record that was counted, whoever holds it, and on top of what its tokens cost."
 WIDTH = 96
 _TIMES = {0.25: "a quarter", 0.5: "half", 1.0: "now", 2.0: "twice"}
 _NAMES = {"rqm": "RQM", "poisson_binomial": "Poisson-binomial", "none": "no channel"}
@@ -40,6 +45,7 @@ def report_text(report: PrivacyReport) -> str:
         _title(report),
         _epsilons(report),
         _without_epsilon(report),
+        _edges(report),
         _left(report),
         _costs(report),
         _listed("Who learns what", report.statements),
@@ -149,6 +155,25 @@ def _without_epsilon(report: PrivacyReport) -> list[str]:
     at = next(curve for curve in [*curves, report.record.deltas if report.record else ()] if curve)
     heads = ("No epsilon holds alone; at epsilon", *(f"{epsilon:g}" for epsilon, _ in at))
     return _table([heads, *rows], "<" + ">" * len(at))
+
+
+def edges_figures(report: PrivacyReport) -> list[tuple[str, str]]:
+    """Return what ranges and edges from counts with noise cost as rows: what, and its epsilon."""
+    if report.edges is None:
+        return []
+    at = f"at delta {plain_delta(report.delta)}"
+    return [
+        (f"one record added or removed, {at}", upward(report.edges.presence)),
+        (f"one record replaced, {at}", upward(report.edges.replacement)),
+    ]
+
+
+def _edges(report: PrivacyReport) -> list[str]:
+    rows = [(f"  {what}", figure) for what, figure in edges_figures(report)]
+    if not rows:
+        return []
+    table = _table([(EDGES_TITLE, ""), *rows], "<>")
+    return [*table, *_wrapped(EDGES_GLOSS, "  ")]
 
 
 def _left(report: PrivacyReport) -> list[str]:
