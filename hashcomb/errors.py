@@ -176,7 +176,7 @@ class PartyMismatch(ProtocolError):
 
 
 class TooFewParties(ProtocolError, ValueError):
-    """Fewer than three owners cannot hide anything from each other."""
+    """Fewer than three participants cannot hide anything from each other."""
 
 
 class PartyAborted(ProtocolError):

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-import time
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
+from msgspec.structs import replace
 
-from hashcomb.codec import check_usable
-from hashcomb.columns import named_columns, numbers_of, refuse_where
-from hashcomb.errors import DataError, PartyAborted
+from hashcomb.errors import ProtocolError
 from hashcomb.keys import Key
-from hashcomb.mpc._messages import Hello
-from hashcomb.mpc._runtime import connect
-from hashcomb.mpc.keys import confirm, joint_key
-from hashcomb.mpc.parties import Party
-from hashcomb.mpc.policy import Policy
-from hashcomb.mpc.quantiles import agree_edges
-from hashcomb.mpc.ranges import agree_ranges
-from hashcomb.mpc.transcript import Transcript
-from hashcomb.mpc.votes import vote
-from hashcomb.spec import Feature, Quantile, Spec, Uniform, can_be_cut
+from hashcomb.mpc.advice import advise
+from hashcomb.mpc.arithmetic.openings import dismiss
+from hashcomb.mpc.combs import Ranges, Rules, bounds_of, check_trial, noise_of, spec_of, trial_rules, with_means
+from hashcomb.mpc.escrow.resharing import share_key
+from hashcomb.mpc.escrow.shamir_shares import Share
+from hashcomb.mpc.network import session
+from hashcomb.mpc.network.parties import Party
+from hashcomb.mpc.own_data import OwnData, read_table
+from hashcomb.mpc.policy import NO_CHANNEL, Policy, Votes
+from hashcomb.mpc.protocols.categories import agree_categories
+from hashcomb.mpc.protocols.epsilon import strictest
+from hashcomb.mpc.protocols.keys import confirm, joint_key, round_salt
+from hashcomb.mpc.protocols.means import agree_means
+from hashcomb.mpc.protocols.noisy_quantiles import agree_noisy_edges
+from hashcomb.mpc.protocols.quantiles import agree_edges
+from hashcomb.mpc.protocols.ranges import agree_ranges
+from hashcomb.mpc.protocols.robust_ranges import agree_robust_ranges
+from hashcomb.mpc.protocols.rows import count_rows
+from hashcomb.mpc.protocols.votes import choose, vote
+from hashcomb.mpc.transcript import TranscriptFile
+from hashcomb.mpc.watch import Progress, Watch
+from hashcomb.spec import Spec
 
-__all__ = ("STEPS", "Agreement", "agree")
-
-Progress = Callable[[str], None]
-
-STEPS = ("connect", "nonces", "depth", "ranges", "edges", "key", "confirm")
-_NONCE = 32
-_TOO_LARGE = 2.0**1000  # leaves room to round outward and to add a margin
+__all__ = ("Agreement", "agree")
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,15 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     key : Key
         The joint secret; every owner has it, nobody else.
     transcript : str
-        SHA-256 of all that was public, 64 hexadecimal digits; the same at every owner.
+        Hash of all that was public, 64 hexadecimal digits; the same at every participant.
+    record : TranscriptFile
+        The transcript with all signatures, to keep as evidence.
+    n_rows : int or None
+        Number of rows of all owners, as far as the policy opens it.
+    share : Share or None
+        This owner's share of the Key, where the policy asks for shares.
+    notes : tuple of str
+        What of this owner's data it may want to look at; nobody else has seen these.
     n_rounds : int
         Rounds of messages.
     n_bytes : int
@@ -58,13 +66,29 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     spec: Spec
     key: Key
     transcript: str
+    record: TranscriptFile
+    n_rows: int | None = None
+    share: Share | None = None
+    notes: tuple[str, ...] = ()
     n_rounds: int
     n_bytes: int
     seconds: dict[str, float]
 
+    def salt(self, round_: int) -> bytes:
+        """Return the salt of a round, 32 bytes, the same at every owner; see `hashcomb.mpc.keys.round_salt`."""
+        return round_salt(self.key, bytes.fromhex(self.transcript), round_)
+
 
 async def agree(
-    party: Party, table: Any, policy: Policy | None = None, *, depth: int = 4, progress: Progress | None = None
+    party: Party,
+    table: Any,
+    policy: Policy | None = None,
+    *,
+    depth: int = 4,
+    epsilon: float | None = None,
+    channel: str | None = None,
+    hash: str | None = None,
+    progress: Progress | None = None,
 ) -> Agreement:
     """Agree with the other owners on a Spec and a Key, without showing them the data.
 
@@ -73,13 +97,17 @@ async def agree(
     party : Party
         This owner's seat: who takes part, and where.
     table : array_like of shape (n_rows, n_features), a mapping of columns, or a data frame
-        This owner's rows, numeric columns only; at least one row.
+        This owner's rows; at least one. Columns are numeric but for those that the policy calls categorical.
     policy : Policy, optional
         What is public, the same at every owner.
     depth : int, optional
         This owner's vote on the depth, 1 to ``policy.depth_max``.
+    epsilon : float, optional
+        The largest epsilon of a value that this owner agrees to, where the policy has ``channels``.
+    channel, hash : str, optional
+        This owner's votes, out of ``policy.channels`` and ``policy.hashes``.
     progress : callable, optional
-        Called with the name of each step of `STEPS` as it begins.
+        Called with the name of each step of ``policy.steps`` as it begins.
 
     Returns
     -------
@@ -88,12 +116,12 @@ async def agree(
     Raises
     ------
     DataError, SpecError
-        If the data or the policy cannot lead to a Spec; before any connection is made, but for a policy that
-        does not go with the depth that is voted.
+        If the data, the votes or the policy cannot lead to a Spec; before any connection is made, but for a policy
+        that does not go with what is voted.
     PartyTimeout
         If an owner does not come or answer in time.
     PartyMismatch
-        If an owner has other features, another policy, or at the end another result.
+        If an owner has other features, another policy or version, or at the end another result.
     PartyAborted
         If an owner gives up or breaks the protocol.
     ProtocolError
@@ -101,170 +129,142 @@ async def agree(
 
     Notes
     -----
-    Privacy: semi-honest owners, of whom fewer than half collude, learn the Spec and what the docstrings of
-    `agree_ranges`, `agree_edges` and `vote` state; more colluders see everything. Edges and exact ranges are
-    values of records and carry no differential privacy. An owner that does not follow the protocol can spoil
-    the result, learn it first, and choose by invented rows which ranks of the others' values are opened. Every
-    run opens its own list, a run that fails later too.
+    Privacy: semi-honest participants, of whom fewer than half collude, learn the Spec and what the docstrings of the
+    steps state (`agree_ranges`, `agree_edges`, `vote` and the others, one a file); more colluders see everything.
+    Exact edges and ranges are values of records and carry no differential privacy; noisy ones do, as the report of
+    the Spec says. An owner that does not follow the protocol can spoil the result, learn it first, and choose by
+    invented rows which ranks of the others' values are opened. Every run opens its own list, a run that fails later
+    too.
 
     Nothing here touches ``sys.argv``, logging or the event-loop policy of the program that calls it.
     """
     policy = policy or Policy()
-    names, columns = _columns(table, policy)
-    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= policy.depth_max:
-        raise DataError(f"the vote on the depth must be a whole number from 1 to {policy.depth_max}")
-    features = hashlib.sha256(msgspec.json.encode(names)).digest()
-    session = hashlib.sha256(b"hashcomb session 1\0" + party.digest + policy.digest + features).digest()
-    watch = _Watch(progress)
-    watch.start("connect")
-    # At this owner's vote, or the least depth that has the level which is to be encoded.
-    _trial(names, policy, min(policy.depth_max, max(depth, policy.tokens if isinstance(policy.tokens, int) else 1)))
-    link = await connect(party, Hello(session=session, n_features=len(names), features=features))
-    try:
-        agreement: Agreement = await link.within(
-            _run(link, names, columns, policy, depth, session, watch), party.deadline_s
+    votes = Votes(depth=depth, epsilon=epsilon, channel=channel, hash=hash)
+    votes.check(policy)
+    if party.index not in party.owners:
+        raise ProtocolError("is a helper and has no rows", party=party.me, hint="use hashcomb.mpc.help_owners")
+    run = _Run(party, policy, votes, read_table(table, policy), Watch(progress))
+    for rules in trial_rules(policy, votes):
+        check_trial(run.kinds, policy, rules)
+    agreed = await session.hold(party, policy, run.kinds, run.watch, run.all_steps)
+    return replace(agreed, notes=advise(run.data, agreed.spec))
+
+
+class _Run:
+    """One owner's way through the steps."""
+
+    def __init__(self, party: Party, policy: Policy, votes: Votes, data: OwnData, watch: Watch) -> None:
+        self.party, self.policy, self.votes, self.data, self.watch = party, policy, votes, data, watch
+        self.kinds = data.kinds(policy)
+        self.exact = policy.precision == "exact"
+        self.noise = noise_of(party, policy, len(data.numbers))
+
+    async def all_steps(self, link: Any) -> Agreement:
+        """Go through all steps."""
+        self.watch.start("nonces")
+        await session.exchange_nonces(link)
+        rules = await self._rules(link)
+        n_rows = await self._rows(link)
+        spec = await self._spec(link, rules)
+        await dismiss(link)
+        self.watch.start("key")
+        key = await joint_key(link, link.transcript.digest())
+        share = await self._share(link, spec, key)
+        self.watch.start("confirm")
+        link.transcript.add("result", spec.fingerprint.encode(), key.id.encode())
+        await confirm(link, key, link.transcript.digest())
+        record = await session.sign_all(link, self.party, spec.fingerprint, key.id)
+        return Agreement(
+            spec=spec,
+            key=key,
+            transcript=record.digest,
+            record=record,
+            n_rows=n_rows,
+            share=share,
+            n_rounds=link.n_rounds,
+            n_bytes=link.n_bytes,
+            seconds=self.watch.stop(),
         )
-    except BaseException as error:
-        await link.close(error)
-        raise
-    await link.close()
-    return agreement
+
+    async def _rules(self, link: Any) -> Rules:
+        """Vote; and make sure, before anything of the data is opened, that there will be a Spec."""
+        policy, votes = self.policy, self.votes
+        self.watch.start("depth")
+        rules = Rules(await vote(link, votes.depth, policy.depth_max, policy.depth_rule))
+        if policy.channels or policy.hashes:
+            self.watch.start("votes")
+        if policy.channels:
+            channel = policy.channels[await choose(link, _place(votes.channel, policy.channels), len(policy.channels))]
+            rules = rules._replace(channel=channel, epsilon=await self._epsilon(link, channel))
+        if policy.hashes:
+            family = policy.hashes[await choose(link, _place(votes.hash, policy.hashes), len(policy.hashes))]
+            rules = rules._replace(hash=family)
+        check_trial(self.kinds, policy, rules)
+        return rules
+
+    async def _epsilon(self, link: Any, channel: str) -> float | None:
+        if channel == NO_CHANNEL:
+            return None
+        epsilon = await strictest(link, self.votes.epsilon)
+        if epsilon is None:
+            raise ProtocolError("no owner named an epsilon", step=link.step, hint="one of them must, with its votes")
+        return epsilon
+
+    async def _rows(self, link: Any) -> int | None:
+        if self.policy.rows == "hidden":
+            return None
+        self.watch.start("rows")
+        return await count_rows(link, self.data.n_rows, self.policy.rows)
+
+    async def _spec(self, link: Any, rules: Rules) -> Spec:
+        categories = dict(self.policy.categories)
+        if self.policy.categorical:
+            self.watch.start("categories")
+            listed = [self.data.categories[name] for name in self.policy.categorical]
+            room = (1 << rules.depth) - (self.policy.unknown == "token")
+            found = await agree_categories(link, listed, room)
+            categories.update(zip(self.policy.categorical, found, strict=True))
+        ranges = await self._ranges(link, rules.depth)
+        spec = spec_of(self.kinds, ranges, categories, rules, self.policy, self.noise)
+        if not self.policy.means or not self.data.numbers:
+            return spec
+        self.watch.start("means")
+        bounds = bounds_of(spec)
+        columns = [np.clip(values, ends[0], ends[-1]) for values, ends in zip(self.data.columns, bounds, strict=True)]
+        return with_means(spec, await agree_means(link, columns, bounds, self.policy.means))
+
+    async def _ranges(self, link: Any, depth: int) -> Ranges:
+        columns, policy = self.data.columns, self.policy
+        if not columns:
+            return Ranges(np.empty(0), np.empty(0))
+        if self.noise is not None:
+            self.watch.start("edges")
+            return Ranges(*await agree_noisy_edges(link, columns, 1 << depth, self.noise))
+        self.watch.start("ranges")
+        if policy.range_rank > 1 or policy.range_of == "owners":
+            robust = policy.range_rank, policy.range_of
+            lo, hi = await agree_robust_ranges(link, columns, *robust, exact=self.exact)
+            columns = [np.clip(values, a, b) for values, a, b in zip(columns, lo, hi, strict=True)]
+        else:
+            lo, hi = await agree_ranges(link, *_ends(columns), exact=self.exact)
+        if policy.edges == "uniform":
+            return Ranges(lo, hi)
+        self.watch.start("edges")
+        return Ranges(lo, hi, await agree_edges(link, columns, lo, hi, 1 << depth, exact=self.exact))
+
+    async def _share(self, link: Any, spec: Spec, key: Key) -> Share | None:
+        if not self.policy.escrow:
+            return None
+        self.watch.start("escrow")
+        return await share_key(link, spec, key, self.policy.escrow)
 
 
-async def _run(
-    link: Any,
-    names: list[str],
-    columns: list[NDArray[np.float64]],
-    policy: Policy,
-    depth: int,
-    session: bytes,
-    watch: _Watch,
-) -> Agreement:
-    def step(name: str) -> None:
-        link.step = name
-        watch.start(name)
-
-    transcript = Transcript(session)
-    step("nonces")
-    transcript.add("nonces", *await _nonces(link))
-    step("depth")
-    agreed_depth = await vote(link, depth, policy.depth_max, policy.depth_rule)
-    _trial(names, policy, agreed_depth)  # before anything of the data is opened
-    step("ranges")
-    exact = policy.precision == "exact"
-    lo, hi = await agree_ranges(link, *_ends(columns), exact=exact)
-    step("edges")
-    edges = None
-    if policy.edges == "quantile":
-        edges = await agree_edges(link, columns, lo, hi, 1 << agreed_depth, exact=exact)
-    spec = _spec(names, lo, hi, edges, agreed_depth, policy)
-    step("key")
-    key, commitments = await joint_key(link, transcript.digest())
-    step("confirm")
-    transcript.add("result", commitments, spec.canonical_bytes())
-    await confirm(link, key, transcript.digest())
-    return Agreement(
-        spec=spec,
-        key=key,
-        transcript=transcript.digest().hex(),
-        n_rounds=link.n_rounds,
-        n_bytes=link.n_bytes,
-        seconds=watch.stop(),
-    )
+def _place(choice: str | None, choices: tuple[str, ...]) -> int | None:
+    return None if choice is None else choices.index(choice)
 
 
-async def _nonces(link: Any) -> list[bytes]:
-    """Exchange random bytes, so that no two runs have one transcript and an old one cannot be replayed."""
-    nonces: list[bytes] = await link.exchange(secrets.token_bytes(_NONCE))
-    for owner, nonce in enumerate(nonces):
-        if len(nonce) != _NONCE:
-            raise PartyAborted("sent a nonce of another length", party=link.names[owner], step=link.step)
-    return nonces
-
-
-# ---------------------------------------------------------------------- this owner's data
-def _columns(table: Any, policy: Policy) -> tuple[list[str], list[NDArray[np.float64]]]:
-    """Return names and values of all columns, missing values left out."""
-    names, listed = named_columns(table)
-    values = [numbers_of(column, name).astype(np.float64) for column, name in zip(listed, names, strict=True)]
-    if not values or len(values[0]) == 0:
-        raise DataError("there are no rows or no columns to agree on")
-    rounded = policy.precision == "grid" or policy.margin > 0
-    for name, column in zip(names, values, strict=True):
-        refuse_where(np.isinf(column), name, "an infinity, which has no place in a range", "replace or drop the row")
-        if rounded:
-            refuse_where(
-                np.abs(column) > _TOO_LARGE, name, "a number beyond 2**1000", "is it a code for a missing value?"
-            )
-        if policy.missing == "error":
-            refuse_where(np.isnan(column), name, "a missing value (NaN)", "fill it, or agree on missing='token'")
-    return names, [column[~np.isnan(column)] for column in values]
-
-
-def _ends(columns: list[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _ends(columns: list[Any]) -> tuple[Any, Any]:
     """Return least and largest value of every column, NaN where there is none."""
     lo = [column.min() if len(column) else np.nan for column in columns]
     hi = [column.max() if len(column) else np.nan for column in columns]
     return np.array(lo), np.array(hi)
-
-
-# ---------------------------------------------------------------------- the result
-def _trial(names: list[str], policy: Policy, depth: int) -> None:
-    """Raise `SpecError` if these names and this policy make no Spec of this depth, whatever the data."""
-    none = np.zeros(len(names))
-    check_usable(_spec(names, none, none + 1, None, depth, policy))
-
-
-def _spec(
-    names: list[str],
-    lo: NDArray[np.float64],
-    hi: NDArray[np.float64],
-    edges: NDArray[np.float64] | None,
-    depth: int,
-    policy: Policy,
-) -> Spec:
-    pad = policy.margin * (hi - lo) if policy.margin else 0.0
-    ranges = zip(names, lo - pad, hi + pad, strict=True)
-    features: list[Feature]
-    if edges is not None:
-        features = [
-            Quantile(name=name, lo=a, hi=b, edges=tuple(row)) for (name, a, b), row in zip(ranges, edges, strict=True)
-        ]
-    else:
-        # A feature that is constant, or nearly so, has no width to cut; it gets a comb with a single leaf in use.
-        features = [
-            Uniform(name=name, lo=a, hi=b)
-            if can_be_cut(float(a), float(b), 1 << depth)
-            else Quantile(name=name, lo=a, hi=b, edges=(b,) * ((1 << depth) - 1))
-            for name, a, b in ranges
-        ]
-    return Spec(
-        features=tuple(features),
-        depth=depth,
-        outside=policy.outside,
-        missing=policy.missing,
-        hash=policy.hash,
-        token_bits=policy.token_bits,
-        tokens=policy.tokens,
-        channel=policy.channel,
-    )
-
-
-class _Watch:
-    """Tells the caller which step begins, and how long each took."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress or (lambda _: None)
-        self._seconds: dict[str, float] = {}
-        self._step, self._since = "", 0.0
-
-    def start(self, step: str) -> None:
-        self.stop()
-        self._step, self._since = step, time.perf_counter()
-        self._progress(step)
-
-    def stop(self) -> dict[str, float]:
-        if self._step:
-            self._seconds[self._step] = time.perf_counter() - self._since
-            self._step = ""
-        return self._seconds

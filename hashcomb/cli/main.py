@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hashcomb import __version__
-from hashcomb.cli import audit, keys, owners, plot, report, specs, tokens
+from hashcomb.cli import agreement, audit, demo, keys, plot, report, shares, specs, tokens
 from hashcomb.terminal import run
 
 __all__ = ("cli", "main")
@@ -26,8 +26,9 @@ COMMANDS = (
     report.report,
     plot.plot,
     audit.audit,
-    owners.agree,
-    owners.demo,
+    agreement.agree,
+    shares.share,
+    demo.demo,
 )
 for _command in COMMANDS:
     cli.add_command(_command)

@@ -46,7 +46,8 @@ def work(config: dict[str, Any]) -> None:
 
 
 async def _agree(config: dict[str, Any], train: Rows) -> Agreement:
-    party, policy, _ = load_party(config["party"], name=config["name"])
+    tls_key = str(Path(config["home"]) / f"{config['name']}-tls.key")
+    party, policy, _ = load_party(config["party"], name=config["name"], tls_key=tls_key)
     # The vote: as deep as leaves of eight of this owner's rows allow, 4 at most.
     depth = int(np.clip(np.log2(max(len(train.X), 2) / _ROWS_A_LEAF), 1, 4))
     table = dict(zip(train.names, train.X.T, strict=True))

@@ -26,12 +26,12 @@ from hashcomb.demo.rows import deal_bundled, deal_folder
 from hashcomb.errors import DataError, HashcombError
 from hashcomb.files import read_spec
 from hashcomb.integrations import require
-from hashcomb.mpc import STEPS, free_ports
+from hashcomb.mpc import Policy, free_ports, make_certificates
 from hashcomb.spec import Spec
 
 __all__ = ("Accuracy", "DemoResult", "Leak", "run_demo")
 
-OWNER_STEPS = len(STEPS) + 4  # rows before, then encode, encoded and scored
+OWNER_STEPS = len(Policy().steps) + 4  # rows before, then encode, encoded and scored
 DEADLINE_S = 170.0
 
 
@@ -193,6 +193,8 @@ class _Stage:
         inbox.mkdir()
         outbox.mkdir()
         party = self._work / "party.toml"
+        for home in homes:
+            make_certificates([home.name], home)
         party.write_text(_party(self._owners), encoding="utf-8")
         common = {"seed": self._seed, "inbox": str(inbox)}
         for home, own in zip(homes, files, strict=True):
@@ -271,7 +273,10 @@ class _Stage:
 
 def _party(owners: list[str]) -> str:
     ports = free_ports(len(owners))
-    peers = [{"name": name, "host": "127.0.0.1", "port": port} for name, port in zip(owners, ports, strict=True)]
+    peers = [
+        {"name": name, "host": "127.0.0.1", "port": port, "cert": f"{name}/{name}.crt"}
+        for name, port in zip(owners, ports, strict=True)
+    ]
     timeouts = {"connect_s": 60.0, "deadline_s": DEADLINE_S}
     return tomli_w.dumps({"policy": {"label": "hashcomb demo"}, "timeouts": timeouts, "peer": peers})
 

@@ -13,8 +13,8 @@ import pytest
 
 from hashcomb import Categorical, ChannelSpec, HashComb, Quantile, RandomizedResponse, Uniform, quantile_edges
 from hashcomb.errors import DataError, PartyAborted, PartyMismatch, PartyTimeout, ProtocolError, SpecError
-from hashcomb.mpc import STEPS, Agreement, Party, Peer, Policy, agree
-from hashcomb.mpc._circuits import sum_is_negative
+from hashcomb.mpc import Agreement, Party, Peer, Policy, agree
+from hashcomb.mpc.arithmetic.openings import negative_sums
 from hashcomb.order import to_keys
 
 Agreed = Callable[..., list[Agreement]]
@@ -209,7 +209,7 @@ def test_progress_names_every_step(seats: Seats) -> None:
         await asyncio.gather(*runs)
 
     asyncio.run(owners())
-    assert tuple(told) == STEPS
+    assert tuple(told) == Policy().steps
 
 
 # ---------------------------------------------------------------------- bad data, before anything is sent
@@ -235,7 +235,7 @@ def test_bad_data_never_reaches_the_network(seats: Seats, table: np.ndarray) -> 
 @pytest.mark.parametrize("depth", [0, 13, 4.0, True])
 def test_impossible_votes(seats: Seats, depth: Any) -> None:
     """A vote is a whole number up to the policy's largest."""
-    with pytest.raises(DataError, match="vote"):
+    with pytest.raises(SpecError, match="vote"):
         asyncio.run(agree(seats(3)[0], np.zeros((2, 2)), depth=depth))
 
 
@@ -340,13 +340,13 @@ def test_everything_opened_is_stated(agreed: Agreed, values: list[float], monkey
     """Every answer of the search for edges follows from the list in the docstring; there is not one more."""
     opened: list[list[int]] = []
 
-    async def spy(shamir: Any, mine: Any, n_bits: int) -> Any:
-        answers = await sum_is_negative(shamir, mine, n_bits)
-        if shamir._link.me == 0:
+    async def spy(link: Any, mine: Any, n_bits: int) -> Any:
+        answers = await negative_sums(link, mine, n_bits)
+        if link.me == 0:
             opened.append(answers.astype(int).tolist())
         return answers
 
-    monkeypatch.setattr("hashcomb.mpc.quantiles.sum_is_negative", spy)
+    monkeypatch.setattr("hashcomb.mpc.protocols.quantiles.negative_sums", spy)
     rows = np.random.default_rng(0).permutation(values)[:, None]
     agreed(np.array_split(rows, 3), votes=[3, 3, 3], precision="exact")
     assert opened == stated_openings(values, 8)

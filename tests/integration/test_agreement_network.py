@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
 from hashcomb.errors import PartyAborted, PartyTimeout, ProtocolError
 from hashcomb.mpc import Party, agree
-from hashcomb.mpc._messages import HELLO, MAGIC, Hello, abort_error, abort_message
-from hashcomb.mpc._runtime import _classes, connect
+from hashcomb.mpc.network.messages import HELLO, MAGIC, VERSION, Hello, abort_error, abort_message
+from hashcomb.mpc.network.runtime import _classes, connect
 
 Seats = Callable[..., list[Party]]
 TABLE = np.arange(12.0).reshape(4, 3)
@@ -27,7 +27,7 @@ TABLE = np.arange(12.0).reshape(4, 3)
 
 def certificate(folder: Path, name: str, days: int = 1, passphrase: bytes = b"") -> tuple[str, str]:
     """Write a self-signed certificate, valid for some days from yesterday, and its private key, PEM."""
-    private = ec.generate_private_key(ec.SECP256R1())
+    private = Ed25519PrivateKey.generate()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     signed = (
@@ -38,7 +38,7 @@ def certificate(folder: Path, name: str, days: int = 1, passphrase: bytes = b"")
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=2))
         .not_valid_after(now + datetime.timedelta(days=days))
-        .sign(private, hashes.SHA256())
+        .sign(private, None)
     )
     pem = serialization.Encoding.PEM
     cert, key = folder / f"{name}.cert.pem", folder / f"{name}.key.pem"
@@ -125,7 +125,7 @@ GARBAGE = {
     "zeros": bytes(200),
     "short": b"hashcomb",
     "pickle": pickle.dumps({"a": 1}) * 20,
-    "hello of nobody": HELLO.pack(MAGIC, bytes(32), 9, 3, 1, 3, bytes(32)),
+    "hello of nobody": HELLO.pack(MAGIC, VERSION, bytes(32), 9, 3, 1, 3, bytes(32)),
 }
 
 

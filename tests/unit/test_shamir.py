@@ -6,9 +6,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from hashcomb.mpc._fields import BITS, COUNTS, Field, lagrange_at_zero
-from hashcomb.mpc._runtime import import_mpyc
-from hashcomb.mpc._shamir import Shamir
+from hashcomb.mpc.arithmetic.fields import BITS, COUNTS, Field, lagrange_at_zero
+from hashcomb.mpc.arithmetic.shamir import Shamir
+from hashcomb.mpc.network.runtime import import_mpyc
 
 P = COUNTS.order
 N = 3000

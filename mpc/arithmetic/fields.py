@@ -59,16 +59,17 @@ class _Mersenne61:
 
     order = (1 << 61) - 1
     dtype = np.dtype("<u8")
+    _SMALL = 8
     _p, _1, _30, _31, _61 = np.uint64(order), np.uint64(1), np.uint64(30), np.uint64(31), np.uint64(61)
     _low31, _low30 = np.uint64((1 << 31) - 1), np.uint64((1 << 30) - 1)
 
     def reduce(self, a: Array) -> Array:
         a = (a & self._p) + (a >> self._61)
-        return np.where(a >= self._p, a - self._p, a)
+        return np.asarray(np.minimum(a, a - self._p))  # below p, the difference wraps around and is large
 
     def add(self, a: Array, b: Array) -> Array:
         total = a + b
-        return np.where(total >= self._p, total - self._p, total)
+        return np.asarray(np.minimum(total, total - self._p))
 
     def multiply(self, a: Array, b: Array) -> Array:
         a_high, a_low = a >> self._31, a & self._low31  # below 2**30, 2**31
@@ -79,6 +80,10 @@ class _Mersenne61:
         return self.reduce(high + (middle >> self._30) + ((middle & self._low30) << self._31) + a_low * b_low)
 
     def scale(self, a: Array, factor: int) -> Array:
+        if factor < self._SMALL:  # most weights are: the product stays below 2**64
+            return self.reduce(a * np.uint64(factor))
+        if self.order - factor < self._SMALL:
+            return self.reduce((self._p - a) * np.uint64(self.order - factor))
         return self.multiply(a, np.uint64(factor))  # type: ignore[arg-type]
 
     def sum(self, a: Array) -> Array:

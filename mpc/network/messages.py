@@ -9,26 +9,28 @@ from collections.abc import Sequence
 import msgspec
 
 from hashcomb.errors import HashcombError, PartyAborted, PartyMismatch, PartyTimeout, ProtocolError
-from hashcomb.mpc.parties import Party
+from hashcomb.mpc.network.parties import Party
 
-__all__ = ("ABORT", "BYE", "HELLO", "MAGIC", "Hello", "abort_error", "abort_message")
+__all__ = ("ABORT", "BYE", "GREETING", "HELLO", "MAGIC", "VERSION", "Hello", "abort_error", "abort_message")
 
-MAGIC = b"hashcomb mpc 1\0\0"
-HELLO = struct.Struct("<16s32sHHHI32s")  # magic, session, owner, owners, threshold, features, hash of their names
+MAGIC = b"hashcomb mpc\0\0"
+VERSION = 2
+GREETING = struct.Struct("<14sH")  # magic and version: how the hello of every version begins
+HELLO = struct.Struct("<14sH32sHHHI32s")  # then session, number, participants, threshold, features, their hash
 ABORT, BYE = -(1 << 63), 1 - (1 << 63)  # labels of the messages that give up, and that end a run
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """The first message on every connection; all but the owner's number must be the same at both ends.
+    """The first message on every connection; all but the number must be the same at both ends.
 
     Parameters
     ----------
     session : bytes
-        Hash of everything public, 32 bytes.
+        Hash of participants and policy, 32 bytes.
     n_features : int
-        Number of features.
+        Number of features; 0 at a helper, which has none.
     features : bytes
-        Hash of their names, 32 bytes.
+        Hash of their names and kinds, 32 bytes.
     """
 
     session: bytes
@@ -36,9 +38,9 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     features: bytes
 
     def pack(self, party: Party) -> bytes:
-        """Return the message of one owner."""
+        """Return the message of one participant."""
         counts = (party.index, len(party.peers), party.threshold)
-        return HELLO.pack(MAGIC, self.session, *counts, self.n_features, self.features)
+        return HELLO.pack(MAGIC, VERSION, self.session, *counts, self.n_features, self.features)
 
 
 class _Abort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb.errors import ProtocolError
-from hashcomb.mpc._fields import COUNTS
-from hashcomb.mpc._shamir import Link, Shamir
+from hashcomb.mpc.arithmetic.openings import Somebody
+from hashcomb.mpc.arithmetic.shamir import Link
 from hashcomb.order import from_keys, to_keys
 
-__all__ = ("agree_ranges", "largest")
+__all__ = ("RANGE_BITS", "agree_ranges", "from_ends", "largest", "refuse_empty", "to_ends")
 
 Keys = NDArray[np.uint64]
 
 RANGE_BITS = 24
-DIGIT_BITS = 2
+DIGIT_BITS = 4
 
 
 async def agree_ranges(
@@ -53,27 +53,35 @@ async def agree_ranges(
     """
     bits = 64 if exact else RANGE_BITS
     none = np.isnan(lo)
-    # min(x) = -max(-x), so that all ends are maxima. Key 0 is below every value: it abstains.
-    ends = np.concatenate([np.where(none, 0.0, hi), np.where(none, 0.0, -lo)])
-    keys = np.where(np.concatenate([none, none]), np.uint64(0), _round_up(to_keys(ends), bits))
+    ends = to_ends(np.where(none, 0.0, lo), np.where(none, 0.0, hi), bits)
+    keys = np.where(np.concatenate([none, none]), np.uint64(0), ends)  # key 0 is below every value: it abstains
     agreed = await largest(link, keys, bits)
+    refuse_empty(agreed, "no owner has a value of feature {} (counted from 0)")
     _check(agreed, keys)
-    top, bottom = np.split(from_keys(agreed << np.uint64(64 - bits)), 2)
+    return from_ends(agreed, bits)
+
+
+def to_ends(lo: NDArray[np.float64], hi: NDArray[np.float64], bits: int) -> Keys:
+    """Return keys of the upper ends and of the negated lower ones, rounded up to some bits: all ends are maxima."""
+    dropped = np.uint64(64 - bits)
+    keys = to_keys(np.concatenate([hi, -lo]))  # min(x) = -max(-x)
+    return np.asarray((keys + ((np.uint64(1) << dropped) - np.uint64(1))) >> dropped)
+
+
+def from_ends(ends: Keys, bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return lower and upper ends from what `to_ends` made of them."""
+    top, bottom = np.split(from_keys(ends << np.uint64(64 - bits)), 2)
     return -bottom + 0.0, top + 0.0
 
 
-def _round_up(keys: Keys, bits: int) -> Keys:
-    dropped = np.uint64(64 - bits)
-    return (keys + ((np.uint64(1) << dropped) - np.uint64(1))) >> dropped
+def refuse_empty(ends: Keys, problem: str) -> None:
+    """Raise `ProtocolError` for the first feature one of whose ends has not been found."""
+    empty = np.flatnonzero((ends == 0).reshape(2, -1).any(axis=0))
+    if len(empty):
+        raise ProtocolError(problem.format(int(empty[0])), hint="drop the column", step="ranges")
 
 
 def _check(agreed: Keys, mine: Keys) -> None:
-    n_features = len(agreed) // 2
-    empty = np.flatnonzero((agreed == 0).reshape(2, n_features).any(axis=0))
-    if len(empty):
-        raise ProtocolError(
-            f"no owner has a value of feature {int(empty[0])} (counted from 0)", hint="drop the column", step="ranges"
-        )
     if (agreed < mine).any():
         raise ProtocolError(
             "the agreed range does not cover this owner's values: another owner did not follow the protocol",
@@ -101,13 +109,12 @@ async def largest(link: Link, keys: Keys, bits: int) -> Keys:
     ndarray of uint64, shape (n,)
         The same at every owner.
     """
-    shamir = Shamir(link, COUNTS)
     digits = np.arange(1, 1 << DIGIT_BITS, dtype=np.uint64)
     found: NDArray[Any] = np.zeros(len(keys), dtype=np.uint64)
+    asking = Somebody(link)
+    await asking.prepare(len(keys) * len(digits) * (bits // DIGIT_BITS))
     for shift in range(bits - DIGIT_BITS, -1, -DIGIT_BITS):
         candidates = found[:, None] | (digits << np.uint64(shift))
-        reached = (keys[:, None] >= candidates).astype(np.uint64).reshape(-1)
-        somebody = await shamir.nonzero(*await shamir.deal_sum_with_masks(reached))
-        digit = somebody.reshape(candidates.shape).sum(axis=1).astype(np.uint64)
-        found |= digit << np.uint64(shift)
+        reached = await asking.ask((keys[:, None] >= candidates).reshape(-1))
+        found |= reached.reshape(candidates.shape).sum(axis=1).astype(np.uint64) << np.uint64(shift)
     return found

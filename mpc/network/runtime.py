@@ -18,14 +18,17 @@ import ssl
 import sys
 import threading
 import warnings
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Collection, Coroutine, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
 from hashcomb.errors import PartyMismatch, PartyTimeout, ProtocolError
-from hashcomb.mpc._connection import GREETING_S, ExchangerMixin
-from hashcomb.mpc._messages import ABORT, BYE, Hello, abort_message
-from hashcomb.mpc.parties import Party
+from hashcomb.mpc.network.connection import GREETING_S, ExchangerMixin
+from hashcomb.mpc.network.identity import contexts, fingerprints
+from hashcomb.mpc.network.messages import ABORT, BYE, Hello, abort_message
+from hashcomb.mpc.network.parties import Party
+from hashcomb.mpc.transcript import Transcript
 
 __all__ = ("connect", "import_mpyc")
 
@@ -104,9 +107,13 @@ class _RuntimeMixin:
     def __init__(self, party: Party, hello: Hello) -> None:
         mpyc = import_mpyc()
         self.party, self.hello, self.names, self.me = party, hello, party.names, party.index
-        self.fingerprints = party.fingerprints()
+        self.owners, self.sees = party.owners, party.index in party.owners
+        self.helpers = tuple(pid for pid in range(len(self.names)) if pid not in self.owners)
+        self.transcript = Transcript(hello.session)
+        self.fingerprints = fingerprints(party)
         self.loop = asyncio.get_running_loop()
         self.step, self.n_rounds = "connect", 0
+        self._n_sent, self._n_received = Counter[int](), Counter[int]()
         self.failure: ProtocolError | None = None
         self.connected: asyncio.Future[None] = self.loop.create_future()
         self.refused: dict[int, str] = {}
@@ -164,7 +171,7 @@ class _RuntimeMixin:
         """
         for peer in self.parties:
             peer.protocol = None
-        server_context, client_context = self.party.contexts()
+        server_context, client_context = contexts(self.party)
         server = await self._listen(server_context)
         dials = [asyncio.create_task(self._dial(peer, client_context)) for peer in self.parties[self.pid + 1 :]]
         until = self.loop.time() + self.party.connect_timeout_s
@@ -237,19 +244,69 @@ class _RuntimeMixin:
 
     # ------------------------------------------------------------------ rounds
     async def exchange(self, payloads: Sequence[bytes] | bytes) -> list[bytes]:
-        """Send one message to every owner, or the same to all; return one from every owner, in order."""
+        """Send one message to every participant, or the same to all; return one from each, in order."""
+        everybody = range(len(self.names))
+        return await self._round(payloads, everybody, everybody)
+
+    async def among_owners(self, payload: bytes) -> list[bytes]:
+        """Send the same message to all owners; return one from each, in the order of `owners`. Not at a helper."""
+        return await self.between_owners([payload] * len(self.owners))
+
+    async def between_owners(self, payloads: Sequence[bytes]) -> list[bytes]:
+        """Send one message to every owner, in the order of `owners`; return one from each. Not at a helper."""
+        listed = [b""] * len(self.names)
+        for owner, payload in zip(self.owners, payloads, strict=True):
+            listed[owner] = payload
+        got = await self._round(listed, self.owners, self.owners)
+        return [got[owner] for owner in self.owners]
+
+    async def publish(self, payload: bytes) -> list[bytes]:
+        """Send the same message to all owners; an owner gets one from each participant, a helper nothing."""
+        got = await self._round(payload, self.owners, range(len(self.names)) if self.sees else ())
+        if self.sees:
+            self.transcript.add(self.step, *got)
+        return got
+
+    async def brief(self, plan: bytes) -> bytes:
+        """Tell the helpers what comes next; return the owners' plan, at a helper too.
+
+        Raises
+        ------
+        PartyMismatch
+            If two owners tell this helper different things.
+        """
+        if not self.helpers:
+            return plan
+        told = await self._round(plan, self.helpers if self.sees else (), () if self.sees else self.owners)
+        if self.sees:
+            return plan
+        first, *others = (told[owner] for owner in self.owners)
+        if any(other != first for other in others):
+            raise PartyMismatch("tells this helper something else than another owner", party=self.names[self.owners[0]])
+        return first
+
+    async def _round(self, payloads: Sequence[bytes] | bytes, to: Collection[int], of: Collection[int]) -> list[bytes]:
+        """Send to some and receive of some; in what is returned, the others' places hold what was to be sent."""
         self._raise_failure()
-        self._program_counter[0] += 1
         self.n_rounds += 1
         listed = [payloads] * len(self.names) if isinstance(payloads, bytes) else list(payloads)
         for peer in self._peers:
-            self._send_message(peer.pid, listed[peer.pid])  # type: ignore[attr-defined]
+            if peer.pid in to:
+                self._number(self._n_sent, peer.pid)
+                self._send_message(peer.pid, listed[peer.pid])  # type: ignore[attr-defined]
         for peer in self._peers:
             # A failure while an earlier message was awaited could not reach a future that was not there yet.
             self._raise_failure()
-            got = self._receive_message(peer.pid)  # type: ignore[attr-defined]
-            listed[peer.pid] = got if isinstance(got, bytes) else await got
+            if peer.pid in of:
+                self._number(self._n_received, peer.pid)
+                got = self._receive_message(peer.pid)  # type: ignore[attr-defined]
+                listed[peer.pid] = got if isinstance(got, bytes) else await got
         return listed
+
+    def _number(self, counts: Counter[int], pid: int) -> None:
+        """Give a number to the next message to or from somebody; not all take part in every round."""
+        counts[pid] += 1
+        self._program_counter[0] = counts[pid]
 
     def _raise_failure(self) -> None:
         if self.failure is not None:

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 from hashcomb.errors import PartyAborted, PartyMismatch, ProtocolError
-from hashcomb.mpc._messages import ABORT, BYE, HELLO, MAGIC, abort_error
+from hashcomb.mpc.network.messages import ABORT, BYE, GREETING, HELLO, MAGIC, VERSION, abort_error
 
 __all__ = ("GREETING_S", "ExchangerMixin")
 
@@ -33,15 +33,18 @@ class ExchangerMixin:
         self.lost: asyncio.Future[None] = runtime.loop.create_future()
 
     def connection_made(self, transport: Any) -> None:
+        """Say who is here; called by asyncio."""
         self.transport = transport
         self.runtime.exchangers.add(self)
         self.late = self.runtime.loop.call_later(GREETING_S, self.close_unmet)
         transport.write(self.runtime.hello.pack(self.runtime.party))
 
     def data_received(self, data: Any) -> None:
+        """Take what came; called by asyncio."""
         try:
             if not self.ready:
                 self.bytes.extend(data)
+                self._check_version()
                 if len(self.bytes) < HELLO.size:
                     return
                 self._greet(bytes(self.bytes[: HELLO.size]))
@@ -74,9 +77,25 @@ class ExchangerMixin:
         if not self.ready:
             self.transport.close()
 
+    def _check_version(self) -> None:
+        """Raise if the other end, an owner as far as can be known, speaks another version of the protocol."""
+        if len(self.bytes) < GREETING.size:
+            return
+        magic, version = GREETING.unpack(bytes(self.bytes[: GREETING.size]))
+        if magic != MAGIC or version == VERSION:
+            return
+        runtime = self.runtime
+        pid = self.peer_pid if self.dialed else next(filter(self._is_pinned, range(len(runtime.party.peers))), None)
+        if pid is None or not self._is_pinned(pid) or not (self.dialed or runtime.party.secure):
+            raise ValueError("a stranger that speaks another version")
+        runtime.meet(pid)
+        hint = "all need the same version of hashcomb"
+        problem = f"speaks version {version} of the protocol, here it is {VERSION}"
+        raise PartyMismatch(problem, party=runtime.party.names[pid], step="connect", hint=hint)
+
     def _greet(self, data: bytes) -> None:
         """Check the other end's hello; from then on it is one of the owners."""
-        magic, session, pid, n_owners, threshold, n_features, features = HELLO.unpack(data)
+        magic, _, session, pid, n_parties, threshold, n_features, features = HELLO.unpack(data)
         runtime, party = self.runtime, self.runtime.party
         expected = pid == self.peer_pid if self.dialed else pid < party.index
         if magic != MAGIC or not expected or not self._is_pinned(pid) or runtime.parties[pid].protocol is not None:
@@ -84,21 +103,28 @@ class ExchangerMixin:
         runtime.meet(pid)
         name, hello = party.names[pid], runtime.hello
         for theirs, ours, what in (
-            (n_owners, len(party.peers), "owners"),
+            (n_parties, len(party.peers), "owners and helpers"),
             (threshold, party.threshold, "as the threshold"),
-            (n_features, hello.n_features, "features"),
         ):
             if theirs != ours:
                 raise PartyMismatch(f"has {theirs} {what}, here there are {ours}", party=name, step="connect")
-        if features != hello.features:
-            hint = "the columns must have the same names in the same order at every owner"
-            raise PartyMismatch("has other names of features", party=name, step="connect", hint=hint)
+        if pid in party.owners and party.index in party.owners:
+            self._compare_features(n_features, features, name)
         if session != hello.session:
             hint = "[policy] and [[peer]] of party.toml must be the same at every owner"
             raise PartyMismatch("has another policy or list of owners", party=name, step="connect", hint=hint)
         runtime.register(pid, self)
         self.peer_pid, self.ready = pid, True
         self.greeted.set_result(True)
+
+    def _compare_features(self, n_features: int, features: bytes, name: str) -> None:
+        hello = self.runtime.hello
+        if n_features != hello.n_features:
+            problem = f"has {n_features} features, here there are {hello.n_features}"
+            raise PartyMismatch(problem, party=name, step="connect")
+        if features != hello.features:
+            hint = "the columns must have the same names in the same order at every owner"
+            raise PartyMismatch("has other names of features", party=name, step="connect", hint=hint)
 
     def _is_pinned(self, pid: int) -> bool:
         if not self.runtime.party.secure:
@@ -110,6 +136,7 @@ class ExchangerMixin:
         return PartyAborted(problem, party=self.runtime.party.names[self.peer_pid or 0], step=self.runtime.step)
 
     def connection_lost(self, _: Exception | None) -> None:
+        """Note that the other end is gone; called by asyncio."""
         self.late.cancel()
         self.runtime.exchangers.discard(self)
         self.lost.set_result(None)

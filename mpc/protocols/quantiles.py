@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from hashcomb.comb import spread
 from hashcomb.errors import DataError
-from hashcomb.mpc._circuits import sum_is_negative
-from hashcomb.mpc._fields import BITS
-from hashcomb.mpc._shamir import Link, Shamir
+from hashcomb.mpc.arithmetic.openings import negative_sums
+from hashcomb.mpc.arithmetic.shamir import Link
 from hashcomb.order import from_keys, to_keys
 
 __all__ = ("agree_edges",)
@@ -111,7 +110,7 @@ class _Search:
     """The side of this owner in the bisections: its values as sorted cells of the agreed grids."""
 
     def __init__(self, link: Link, columns: Sequence[Array], lo: Array, hi: Array, n_leaves: int, exact: bool) -> None:
-        self._link, self._shamir = link, Shamir(link, BITS)
+        self._link = link
         self._n_bits = (MAX_ROWS * n_leaves).bit_length() + 2
         self._base = to_keys(lo)
         span = to_keys(hi) - self._base
@@ -154,10 +153,10 @@ class _Search:
 
     async def _is_at_most_zero(self, mine: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Open whether the sums of all owners' numbers are at most 0: the sign of the sum minus one."""
-        mine = mine - (self._link.me == 0)
+        mine = mine - (self._link.me == self._link.owners[0])
         # Piece by piece: a message stays small, and the event loop turns between two of them.
         pieces = [mine[start : start + PIECE] for start in range(0, len(mine), PIECE)]
-        return np.concatenate([await sum_is_negative(self._shamir, piece, self._n_bits) for piece in pieces])
+        return np.concatenate([await negative_sums(self._link, piece, self._n_bits) for piece in pieces])
 
 
 def _lacking(gap: _Gap, cells: Array, candidates: Array) -> NDArray[np.int64]:
