@@ -26,6 +26,7 @@ from hashcomb.mpc.watch import Progress
 __all__ = ("run", "seats")
 
 _TIMEOUT_S = 600.0
+_GRACE_S = 1.0
 
 
 def run(
@@ -127,9 +128,14 @@ def seats(n_owners: int, folder: str, **options: Any) -> list[Party]:
 
 async def _all(jobs: list[tuple[Party, Any, dict[str, Any]]], policy: Policy, show: Progress) -> list[Any]:
     runs = [
-        agree(party, table, policy, **votes, progress=show if party.index == 0 else None)
+        asyncio.create_task(agree(party, table, policy, **votes, progress=show if party.index == 0 else None))
         for party, table, votes in jobs
     ]
+    await asyncio.wait(runs, return_when=asyncio.FIRST_EXCEPTION)
+    # The others are told why, unless it was before they met: then they would wait in vain.
+    _, waiting = await asyncio.wait(runs, timeout=_GRACE_S)
+    for task in waiting:
+        task.cancel()
     return await asyncio.gather(*runs, return_exceptions=True)
 
 
@@ -137,7 +143,7 @@ def _settled(result: Any, results: list[Any]) -> Agreement:
     """Return a result; raise the error that came first, not what the others were told of it."""
     errors = [error for error in results if isinstance(error, BaseException)]
     if errors:
-        own = [error for error in errors if not isinstance(error, PartyAborted)]
+        own = [error for error in errors if not isinstance(error, PartyAborted | asyncio.CancelledError)]
         raise (own or errors)[0]
     agreement: Agreement = result
     return agreement
