@@ -62,7 +62,7 @@ def _of_range(feature: Uniform | Quantile, values: NDArray[np.float64]) -> Itera
         yield f"column {feature.name!r}: {outside} of your values lie outside the agreed range"
     width = feature.hi / 2 - feature.lo / 2  # halves: the width itself may overflow
     ordered = np.sort(values)
-    cut = int(len(values) * (1 - _MOST) / 2)
+    cut = max(int(len(values) * (1 - _MOST) / 2), min(1, len(values) // _FEW))
     low, high = ordered[cut], ordered[-1 - cut]
     narrow = width > 0 and (high / 2 - low / 2) < _STRETCHED * width
     least, largest = ordered[0], ordered[-1]
@@ -72,8 +72,8 @@ def _of_range(feature: Uniform | Quantile, values: NDArray[np.float64]) -> Itera
         far = max(abs(end / 2 - low / 2), abs(end / 2 - high / 2)) > (1 - _STRETCHED) * width / 2
         if narrow and far and abs(end / 2 - agreed / 2) <= near / 2:
             yield (
-                f"column {feature.name!r}: your {which} value sets the agreed range, and 99 % of your values lie in "
-                "less than 1 % of it; is it a code for a missing value, or in another unit?"
+                f"column {feature.name!r}: your {which} value sets the agreed range, and nearly all of your values "
+                "lie in less than 1 % of it; is it a code for a missing value, or in another unit?"
             )
 
 

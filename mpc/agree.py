@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from hashcomb.errors import ProtocolError
+from hashcomb.errors import ProtocolError, SpecError
 from hashcomb.keys import Key
 from hashcomb.mpc.advice import advise
 from hashcomb.mpc.arithmetic.openings import dismiss
@@ -32,6 +33,9 @@ from hashcomb.mpc.protocols.votes import choose, vote
 from hashcomb.mpc.transcript import TranscriptFile
 from hashcomb.mpc.watch import Progress, Watch
 from hashcomb.spec import Spec
+
+if TYPE_CHECKING:
+    from hashcomb.privacy import NoisyCounts
 
 __all__ = ("Agreement", "agree")
 
@@ -75,7 +79,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[str, float]
 
     def salt(self, round_: int) -> bytes:
-        """Return the salt of a round, 32 bytes, the same at every owner; see `hashcomb.mpc.keys.round_salt`."""
+        """Return the salt of a round, 32 bytes, the same at every owner; see `hashcomb.mpc.protocols.round_salt`."""
         return round_salt(self.key, bytes.fromhex(self.transcript), round_)
 
 
@@ -143,7 +147,10 @@ async def agree(
     votes.check(policy)
     if party.index not in party.owners:
         raise ProtocolError("is a helper and has no rows", party=party.me, hint="use hashcomb.mpc.help_owners")
+    if policy.escrow > len(party.owners):
+        raise SpecError(f"more than the {len(party.owners)} owners would have to restore the Key", path="escrow")
     run = _Run(party, policy, votes, read_table(table, policy), Watch(progress))
+    run.noise = await asyncio.to_thread(noise_of, party, policy, len(run.data.numbers))  # may take seconds
     for rules in trial_rules(policy, votes):
         check_trial(run.kinds, policy, rules)
     agreed = await session.hold(party, policy, run.kinds, run.watch, run.all_steps)
@@ -157,7 +164,7 @@ class _Run:
         self.party, self.policy, self.votes, self.data, self.watch = party, policy, votes, data, watch
         self.kinds = data.kinds(policy)
         self.exact = policy.precision == "exact"
-        self.noise = noise_of(party, policy, len(data.numbers))
+        self.noise: NoisyCounts | None = None
 
     async def all_steps(self, link: Any) -> Agreement:
         """Go through all steps."""
@@ -168,6 +175,7 @@ class _Run:
         spec = await self._spec(link, rules)
         await dismiss(link)
         self.watch.start("key")
+        await session.compare(link)
         key = await joint_key(link, link.transcript.digest())
         share = await self._share(link, spec, key)
         self.watch.start("confirm")

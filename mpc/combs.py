@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -148,11 +149,16 @@ def noise_of(party: Party, policy: Policy, n_numeric: int) -> NoisyCounts | None
     """Return the noise of noisy edges: that of all owners but as many as may collude has the policy's epsilon."""
     if policy.edges != "noisy" or n_numeric == 0:
         return None
+    n_parts = max(1, len(party.owners) - party.threshold)
+    return _calibrated(policy.edges_epsilon, policy.edges_delta, ROUNDS * n_numeric, n_parts)
+
+
+@functools.lru_cache(maxsize=16)  # seconds of work, the same for all owners of one program
+def _calibrated(epsilon: float, delta: float, n_counts: int, n_parts: int) -> NoisyCounts:
     # Only here: hashcomb.privacy imports SciPy, which takes a second and 40 MB that others need not spend.
     from hashcomb.privacy import NoisyCounts  # noqa: PLC0415
 
-    n_parts = max(1, len(party.owners) - party.threshold)
-    return NoisyCounts.for_epsilon(policy.edges_epsilon, policy.edges_delta, ROUNDS * n_numeric, n_parts)
+    return NoisyCounts.for_epsilon(epsilon, delta, n_counts, n_parts)
 
 
 # ---------------------------------------------------------------------- means

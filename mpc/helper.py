@@ -41,8 +41,9 @@ async def help_owners(party: Party, policy: Policy | None = None, *, progress: P
     Notes
     -----
     Privacy: the helper learns who the owners are, the policy, the hash of the transcript, and the sizes that
-    `hashcomb.mpc._openings.assist` lists. It gets no answer that is opened, no Spec, no Key, no name of a feature.
-    It must not collude: together with one of two owners it can read everything that the other put in.
+    `hashcomb.mpc.arithmetic.openings.assist` lists. It gets no answer that is opened, no Spec, no Key, no name of a
+    feature but those in the policy. It must not collude: together with one of two owners it can read everything that
+    the other put in.
     """
     if party.index in party.owners:
         raise ProtocolError(

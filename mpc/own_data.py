@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hashcomb.columns import category_items, named_columns, numbers_of, refuse_where
 from hashcomb.errors import DataError
 from hashcomb.mpc.policy import Policy
+from hashcomb.mpc.protocols.categories import to_bytes
 
 __all__ = ("OwnData", "read_table")
 
@@ -100,6 +101,8 @@ def _categories(column: Any, name: str, policy: Policy) -> list[str] | list[int]
     is_text = all(isinstance(item, str) for item in found)
     if not is_text and not all(type(item) is int for item in found):
         raise DataError("mixes text and numbers", column=name, hint="make the categories all text or all whole numbers")
+    for item in found if name in policy.categorical else ():
+        to_bytes(item, name)  # refuses at home what could not be agreed on
     public = policy.categories.get(name)
     if public is not None and policy.unknown == "error" and not found <= set(public):
         hint = "add it to the policy's list, or let unknown = 'token' give it a leaf"

@@ -104,6 +104,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _within(self.range_rank, 1, MAX_RANK, "range_rank")
         _within(self.means, 0, MAX_RANK, "means")
         _within(self.escrow, 0, 64, "escrow")
+        if self.escrow == 1:
+            raise SpecError(
+                "one owner alone would restore the Key", path="escrow", hint="0 for no shares, or 2 or more"
+            )
         _check_ballots(self)
         _check_categories(self)
         if self.edges == "noisy":
@@ -190,6 +194,7 @@ def _check_noisy(policy: Policy) -> None:
         ("means", policy.means > 0),
         ("rows", policy.rows != "hidden"),
         ("range_rank", policy.range_rank > 1),
+        ("range_of", policy.range_of != "records"),
     ):
         if spoils:
             hint = "noisy edges bring their own ranges and counts; or choose edges = 'quantile'"

@@ -73,8 +73,10 @@ def run(
     """Agree with the other owners in PARTY (TOML) on a Spec and a Key, without showing them the data."""
     from hashcomb import mpc
 
+    asked = {name: mine[name] for name in ("data", "drop", "depth", "epsilon", "channel", "hash_")}
     party, policy, own = _load(party_path, hash=mine.pop("hash_"), **mine)
     if party.index not in party.owners:
+        _refuse_for_helpers(out=out, key_out=key_out, transcript_out=transcript_out, share_out=share_out, **asked)
         work = mpc.help_owners(party, policy, progress=step_lines(mpc.HELPER_STEPS))
         print_facts({"transcript": asyncio.run(work)}, as_json)
         return
@@ -90,6 +92,13 @@ def run(
     }
     _check_targets(paths, party_path, own.data)
     _finish(asyncio.run(_agree(party, policy, own)), paths, as_json)
+
+
+def _refuse_for_helpers(**asked: Any) -> None:
+    for name, value in asked.items():
+        if value:
+            option = name.rstrip("_").replace("_", "-")
+            raise click.UsageError(f"--{option} is for owners: a helper has no rows, no vote, and writes no file")
 
 
 def _load(party_path: str, *, data: str | None = None, drop: tuple[str, ...] = (), **mine: Any) -> Any:
@@ -158,6 +167,16 @@ def _write(agreed: Agreement, paths: dict[str, str]) -> None:
 
 
 @agree.command()
+@click.argument("paths", metavar="CERT...", nargs=-1, required=True, type=click.Path())
+@json_flag
+def fingerprint(paths: tuple[str, ...], as_json: bool) -> None:
+    """Print the SHA-256 of certificates, to compare with their owners by telephone."""
+    from hashcomb.mpc.network.certificates import fingerprint
+
+    print_facts({path: fingerprint(path) for path in paths}, as_json)
+
+
+@agree.command()
 @click.argument("path", metavar="TRANSCRIPT", type=click.Path())
 @click.option("--party", "party_path", type=click.Path(), help="party.toml with the certificates that you know.")
 @click.option("--spec", "spec_path", type=click.Path(), help="The Spec that you hold.")
@@ -202,5 +221,6 @@ def reshare(party_path: str, quorum: int, share_path: str | None, out: str, as_j
     _check_targets({"share": out}, party_path, *([share_path] if share_path else []))
     new = asyncio.run(mpc.reshare(party, share, quorum, progress=step_lines(mpc.RESHARE_STEPS)))
     new.save(out)
-    click.echo("delete the old share once every new holder has its own", err=True)
+    if share_path:
+        click.echo("delete the old share once every new holder has its own", err=True)
     print_facts({"holder": new.holder, "set_id": new.set_id, "quorum": new.quorum, "share": out}, as_json)

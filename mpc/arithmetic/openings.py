@@ -149,6 +149,9 @@ async def _sums(link: Link, mine: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 # ---------------------------------------------------------------------- helpers
+_N_SIZES = {"negative_sums": 2, "prepare": 1, "ask": 1, "reached_by": 2, "largest_tally": 1, "sums": 1}
+
+
 async def _brief(link: Link, what: str, *sizes: int) -> None:
     await link.brief(msgspec.json.encode(_Plan(what, link.step, sizes)))
 
@@ -192,10 +195,14 @@ async def assist(link: Link) -> None:
         message = await link.brief(b"")
         try:
             plan = msgspec.json.decode(message, type=_Plan)
-            body = None if plan.what == "end" else bodies[plan.what]
+            body, n_sizes = (None, 0) if plan.what == "end" else (bodies[plan.what], _N_SIZES[plan.what])
         except (msgspec.DecodeError, KeyError):
-            plan = _Plan("", "", (MAX_SIZE,))
-        if not plan.step.isprintable() or any(not 0 <= size < MAX_SIZE for size in plan.sizes):
+            plan, n_sizes = _Plan("", "", ()), 1
+        if (
+            len(plan.sizes) != n_sizes
+            or not plan.step.isprintable()
+            or any(not 0 <= size < MAX_SIZE for size in plan.sizes)
+        ):
             owner = link.names[link.owners[0]]
             raise PartyAborted("asks a helper for what is no part of the protocol", party=owner, step=link.step)
         link.step = plan.step

@@ -151,7 +151,11 @@ class _Resharing:
         for name, text in zip(link.names, told, strict=True):
             if text and text != first:
                 raise PartyMismatch("holds a share of another sharing", party=name, step=link.step)
-        return _sharing(first, givers[0], link.step), givers
+        old = _sharing(first, givers[0], link.step)
+        if len(givers) < old.quorum:
+            problem = f"{len(givers)} of {old.quorum} old holders that a re-sharing needs take part"
+            raise ProtocolError(problem, step=link.step, hint=f"the old holders are {', '.join(old.holders)}")
+        return old, givers
 
 
 def _sharing(text: bytes, party: str, step: str) -> Sharing:

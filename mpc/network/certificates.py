@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hashcomb.errors import ProtocolError
 from hashcomb.mpc.new_files import check_file_names, write_new
 
-__all__ = ("MAX_DAYS", "fingerprint", "make_certificates")
+__all__ = ("MAX_DAYS", "fingerprint", "load_certificate", "make_certificates")
 
 MAX_DAYS = 3650
 _SKEW = timedelta(hours=1)  # how far another owner's clock may be behind
@@ -43,8 +43,8 @@ def make_certificates(
     Returns
     -------
     dict of str to tuple of Path and Path
-        For each name its certificate, ``NAME.crt`` with mode 0644, and its private key, ``NAME-tls.key`` with mode 0600:
-        PEM, PKCS #8, not encrypted.
+        For each name its certificate, ``NAME.crt`` with mode 0644, and its private key, ``NAME-tls.key`` with
+        mode 0600: PEM, PKCS #8, not encrypted.
 
     Raises
     ------
@@ -129,9 +129,14 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     ProtocolError
         If it cannot be read, or holds none or several.
     """
+    return load_certificate(path).fingerprint(SHA256()).hex()
+
+
+def load_certificate(path: str | os.PathLike[str]) -> x509.Certificate:
+    """Read a PEM file with one certificate; raise `ProtocolError` if it is none."""
     try:
         (certificate,) = x509.load_pem_x509_certificates(Path(path).read_bytes())
     except (OSError, ValueError):
         hint = "it must be a PEM file with exactly one certificate"
         raise ProtocolError(f"the certificate {os.fspath(path)!r} cannot be read", hint=hint) from None
-    return certificate.fingerprint(SHA256()).hex()
+    return certificate

@@ -33,11 +33,15 @@ class ExchangerMixin:
         self.lost: asyncio.Future[None] = runtime.loop.create_future()
 
     def connection_made(self, transport: Any) -> None:
-        """Say who is here; called by asyncio."""
+        """Say who is here, if this end dialed: the other answers once it knows to whom; called by asyncio."""
         self.transport = transport
         self.runtime.exchangers.add(self)
         self.late = self.runtime.loop.call_later(GREETING_S, self.close_unmet)
-        transport.write(self.runtime.hello.pack(self.runtime.party))
+        if self.dialed:
+            self._say_hello(self.peer_pid)
+
+    def _say_hello(self, pid: int | None) -> None:
+        self.transport.write(self.runtime.hello.pack(self.runtime.party, pid))
 
     def data_received(self, data: Any) -> None:
         """Take what came; called by asyncio."""
@@ -89,6 +93,8 @@ class ExchangerMixin:
         if pid is None or not self._is_pinned(pid) or not (self.dialed or runtime.party.secure):
             raise ValueError("a stranger that speaks another version")
         runtime.meet(pid)
+        if not self.dialed:
+            self._say_hello(pid)  # so that the other end can name the versions too
         hint = "all need the same version of hashcomb"
         problem = f"speaks version {version} of the protocol, here it is {VERSION}"
         raise PartyMismatch(problem, party=runtime.party.names[pid], step="connect", hint=hint)
@@ -101,6 +107,8 @@ class ExchangerMixin:
         if magic != MAGIC or not expected or not self._is_pinned(pid) or runtime.parties[pid].protocol is not None:
             raise ValueError("a stranger, or a second connection of one owner")
         runtime.meet(pid)
+        if not self.dialed:
+            self._say_hello(pid)
         name, hello = party.names[pid], runtime.hello
         for theirs, ours, what in (
             (n_parties, len(party.peers), "owners and helpers"),
@@ -108,7 +116,7 @@ class ExchangerMixin:
         ):
             if theirs != ours:
                 raise PartyMismatch(f"has {theirs} {what}, here there are {ours}", party=name, step="connect")
-        if pid in party.owners and party.index in party.owners:
+        if any(features) and party.index in party.owners:  # else one of the two takes the other for a helper
             self._compare_features(n_features, features, name)
         if session != hello.session:
             hint = "[policy] and [[peer]] of party.toml must be the same at every owner"

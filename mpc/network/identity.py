@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from hashcomb.errors import ProtocolError
+from hashcomb.mpc.network.certificates import load_certificate
 from hashcomb.mpc.network.parties import Party, Peer
 from hashcomb.mpc.network.party_file import load_peers
 
@@ -49,7 +52,7 @@ def _public_key(peer: Peer) -> str:
     if peer.sign:
         public = _load(peer.sign, load_pem_public_key)
     elif peer.cert:
-        public = _certificate(peer.cert).public_key()
+        public = load_certificate(peer.cert).public_key()  # an old transcript verifies with an expired one too
     else:
         return ""
     if not isinstance(public, Ed25519PublicKey):
@@ -111,6 +114,7 @@ def _context(party: Party, side: Any) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a pinned certificate needs no issuer
+    _refuse_open_key(party)
     try:
         context.load_cert_chain(party.peers[party.index].cert or "", party.tls_key, password=_no_passphrase)
         for peer in party.peers:
@@ -124,12 +128,15 @@ def _context(party: Party, side: Any) -> ssl.SSLContext:
     return context
 
 
+def _refuse_open_key(party: Party) -> None:
+    """Refuse a private key that everybody on this machine can read."""
+    with contextlib.suppress(OSError):  # what cannot be looked at cannot be loaded either, which says why
+        if Path(party.tls_key or "").stat().st_mode & stat.S_IROTH:
+            raise ProtocolError("the private key can be read by everybody", party=party.me, hint="chmod 600")
+
+
 def _certificate(path: str) -> x509.Certificate:
-    try:
-        (certificate,) = x509.load_pem_x509_certificates(Path(path).read_bytes())
-    except (OSError, ValueError):
-        hint = "it must be a PEM file with exactly one certificate"
-        raise ProtocolError(f"the certificate {path!r} cannot be read", hint=hint) from None
+    certificate = load_certificate(path)
     if certificate.not_valid_after_utc < datetime.now(UTC):
         raise ProtocolError(f"the certificate {path!r} has expired", hint="let its owner make a new one")
     return certificate

@@ -37,10 +37,11 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     n_features: int
     features: bytes
 
-    def pack(self, party: Party) -> bytes:
-        """Return the message of one participant."""
+    def pack(self, party: Party, to: int | None) -> bytes:
+        """Return one participant's message to another; a helper is told nothing of features, nor is a stranger."""
         counts = (party.index, len(party.peers), party.threshold)
-        return HELLO.pack(MAGIC, VERSION, self.session, *counts, self.n_features, self.features)
+        features = (self.n_features, self.features) if to in party.owners else (0, bytes(32))
+        return HELLO.pack(MAGIC, VERSION, self.session, *counts, *features)
 
 
 class _Abort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +54,7 @@ class _Abort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def abort_message(error: BaseException, me: str) -> bytes:
     """Return what the other owners are told of an error: who and where, nothing of the data."""
     if isinstance(error, ProtocolError):
-        message = _Abort(type(error).__name__, error.problem, error.party or me, error.step)
+        message = _Abort(type(error).__name__, error.problem, error.party, error.step)
     else:
         # Another error may speak of this owner's data: say no more than that there was one.
         stopped = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
@@ -67,6 +68,6 @@ def abort_error(message: bytes, names: Sequence[str], sender: str) -> ProtocolEr
     said = msgspec.json.decode(message, type=_Abort)
     kinds = {"PartyTimeout": PartyTimeout, "PartyMismatch": PartyMismatch}
     problem = "".join(c if c.isprintable() else "?" for c in said.problem[:300])
-    party = said.party if said.party in names else sender
+    party = said.party if said.party in (None, *names) else sender
     step = said.step if said.step is not None and said.step.isprintable() and len(said.step) < 40 else None
     return kinds.get(said.kind, PartyAborted)(f"{problem} (said by owner {sender!r})", party=party, step=step)

@@ -97,7 +97,7 @@ def _classes() -> tuple[type[Any], type[Any]]:
 
 
 class _RuntimeMixin:
-    """The connections of this owner to all others; implements `hashcomb.mpc._shamir.Link`."""
+    """The connections of this owner to all others; implements `hashcomb.mpc.arithmetic.shamir.Link`."""
 
     exchanger: type[Any]
     parties: tuple[Any, ...]
@@ -180,7 +180,7 @@ class _RuntimeMixin:
                 await self.connected
         except TimeoutError as error:
             if isinstance(error, ProtocolError):
-                raise  # another owner ran out of time first, and said so
+                raise self._with_reasons(error) from None  # another owner ran out of time first, and said so
             self._raise_failure()
             if self.connected.cancelled():  # or the last one came in this very moment
                 raise self._absent() from None
@@ -231,15 +231,25 @@ class _RuntimeMixin:
             await asyncio.sleep(pause)
             pause = min(1.0, 1.5 * pause)
 
+    def _reasons(self) -> str:
+        """Say why those who are not here could not be reached from here."""
+        absent = [peer.pid for peer in self._peers if peer.protocol is None]
+        return "; ".join(f"{self.names[pid]}: {self.refused[pid]}" for pid in absent if pid in self.refused)
+
+    def _with_reasons(self, error: ProtocolError) -> ProtocolError:
+        """Return what another owner said, with what is known here beside it."""
+        reasons = self._reasons()
+        hint = f"from here, {reasons}" if reasons else error.hint
+        return type(error)(error.problem, party=error.party, step=error.step, hint=hint)
+
     def _absent(self) -> PartyTimeout:
         absent = [peer.pid for peer in self._peers if peer.protocol is None]
         names = ", ".join(repr(self.names[pid]) for pid in absent)
-        reasons = "; ".join(f"{self.names[pid]}: {self.refused[pid]}" for pid in absent if pid in self.refused)
         return PartyTimeout(
             f"did not connect within {self.party.connect_timeout_s:g} s (absent: {names})",
             party=self.names[absent[0]],
             step="connect",
-            hint=reasons or "ask whether its command is running",
+            hint=self._reasons() or "ask whether its command is running",
         )
 
     # ------------------------------------------------------------------ rounds
@@ -282,7 +292,8 @@ class _RuntimeMixin:
             return plan
         first, *others = (told[owner] for owner in self.owners)
         if any(other != first for other in others):
-            raise PartyMismatch("tells this helper something else than another owner", party=self.names[self.owners[0]])
+            problem = "tells this helper something else than another owner"
+            raise PartyMismatch(problem, party=self.names[self.owners[0]], step=self.step)
         return first
 
     async def _round(self, payloads: Sequence[bytes] | bytes, to: Collection[int], of: Collection[int]) -> list[bytes]:
@@ -340,9 +351,11 @@ class _RuntimeMixin:
                 exchanger.transport.close()
             else:
                 exchanger.buffers.clear()  # nobody awaits what still comes
+        # Those who did not fit have been greeted, and are being closed: they too must read it.
+        greeted = [exchanger for exchanger in self.exchangers if exchanger.transport.is_closing()]
         try:
-            if open_connections:  # what was written is sent before the host's loop may end
-                await asyncio.wait([exchanger.lost for exchanger in open_connections], timeout=CLOSING_S)
+            if last := [exchanger.lost for exchanger in {*open_connections, *greeted}]:
+                await asyncio.wait(last, timeout=CLOSING_S)  # what was written is sent before the host's loop may end
         finally:  # and if the host will not wait so long, nothing stays open
             for exchanger in self.exchangers:
                 exchanger.transport.abort()

@@ -10,7 +10,7 @@ from hashcomb.errors import DataError, ProtocolError
 from hashcomb.mpc.arithmetic.openings import somebody
 from hashcomb.mpc.arithmetic.shamir import Link
 
-__all__ = ("MAX_BYTES", "agree_categories")
+__all__ = ("MAX_BYTES", "agree_categories", "to_bytes")
 
 MAX_BYTES = 200
 _END = b"\0"  # of a category's bytes, so that one may be the beginning of another
@@ -55,7 +55,7 @@ async def agree_categories(
     length at which that shows, and what was opened by then stays known. No differential privacy: a category that a
     single record has is opened too. Lists that are known to all need no opening: state them in the policy.
     """
-    own = [sorted({_bytes(item).hex() for item in column}) for column in columns]
+    own = [sorted({to_bytes(item).hex() for item in column}) for column in columns]
     found: list[list[str]] = [[""] for _ in columns]
     done: list[list[str]] = [[] for _ in columns]
     while any(found):
@@ -66,16 +66,21 @@ async def agree_categories(
             if answer:
                 (done if _is_whole(prefix) else found)[j].append(prefix)
         _check_sizes(found, done, most)
+    for j, (mine, agreed) in enumerate(zip(own, done, strict=True)):
+        if not set(mine) <= set(agreed):
+            problem = f"a category of this owner is missing from categorical column {j} (counted from 0) as agreed"
+            raise ProtocolError(f"{problem}: another owner did not follow the protocol", step=link.step)
     return [_categories(prefixes, j) for j, prefixes in enumerate(done)]
 
 
-def _bytes(category: str | int) -> bytes:
-    """Return a category with its kind before it and its end behind it."""
+def to_bytes(category: str | int, column: str | None = None) -> bytes:
+    """Return a category with its kind before it and its end behind it; raise `DataError` if that cannot be."""
     text = f"i{category}" if isinstance(category, int) else f"s{category}"
     data = text.encode()
     if _END in data or len(data) > MAX_BYTES + 1:
         hint = "shorten it, or state the list in the policy"
-        raise DataError(f"a category is longer than {MAX_BYTES} bytes, or holds a zero", hint=hint)
+        problem = f"a category is longer than {MAX_BYTES} bytes in UTF-8, or holds the character of code 0"
+        raise DataError(problem, column=column, hint=hint)
     return data + _END
 
 

@@ -64,7 +64,7 @@ async def agree_noisy_edges(
     Raises
     ------
     ProtocolError
-        If noise hides all records of a feature.
+        If noise hides most records of a feature.
 
     Notes
     -----
@@ -125,8 +125,8 @@ async def _open(link: Link, counts: Sequence[Counts], noise: NoisyCounts) -> lis
 
 def _seen(bins: _Cells, count: Counts, threshold: float, feature: int, step: str) -> _Cells:
     seen = count >= threshold
-    if not seen.any():
-        problem = f"the noise hides all records of numeric feature {feature} (counted from 0)"
+    if 2 * count[seen].sum() <= count.sum():
+        problem = f"the noise hides most records of numeric feature {feature} (counted from 0)"
         raise ProtocolError(problem, step=step, hint="more rows, a larger edges_epsilon, or fewer features")
     return _Cells(bins.first[seen], bins.width[seen], count[seen])
 
@@ -173,7 +173,7 @@ def _refined(cells: _Cells, parts: _Cells, count: Counts, least: int) -> _Cells:
     place = {int(first): row for row, first in enumerate(parts.first.reshape(-1, _WAYS)[:, 0])}
     for index, first in enumerate(cells.first.tolist()):
         row = place.get(first)
-        if row is None or 2 * seen[row].sum() < cells.mass[index]:
+        if row is None or 4 * seen[row].sum() < 3 * cells.mass[index]:
             kept.append(_taken(cells, [index]))
             continue
         some = np.flatnonzero(seen[row]) + row * _WAYS

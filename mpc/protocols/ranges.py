@@ -58,7 +58,9 @@ async def agree_ranges(
     agreed = await largest(link, keys, bits)
     refuse_empty(agreed, "no owner has a value of feature {} (counted from 0)")
     _check(agreed, keys)
-    return from_ends(agreed, bits)
+    bottom, top = from_ends(agreed, bits)
+    refuse_endless(bottom, top, link.step)
+    return bottom, top
 
 
 def to_ends(lo: NDArray[np.float64], hi: NDArray[np.float64], bits: int) -> Keys:
@@ -72,6 +74,13 @@ def from_ends(ends: Keys, bits: int) -> tuple[NDArray[np.float64], NDArray[np.fl
     """Return lower and upper ends from what `to_ends` made of them."""
     top, bottom = np.split(from_keys(ends << np.uint64(64 - bits)), 2)
     return -bottom + 0.0, top + 0.0
+
+
+def refuse_endless(lo: NDArray[np.float64], hi: NDArray[np.float64], step: str) -> None:
+    """Raise `ProtocolError` if an end is no number, which no owner's data can make of it."""
+    if not (np.isfinite(lo).all() and np.isfinite(hi).all() and (lo <= hi).all()):
+        problem = "the agreed range has no ends: some owner did not follow the protocol"
+        raise ProtocolError(problem, step=step)
 
 
 def refuse_empty(ends: Keys, problem: str) -> None:

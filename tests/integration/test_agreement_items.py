@@ -143,12 +143,12 @@ def test_categories_are_the_union(together: Together) -> None:
 @settings(max_examples=15, deadline=None)
 def test_any_text_is_agreed_on(lists: list[set[str]]) -> None:
     """Whatever text is a category in a file comes out of the union as it went in; what cannot is refused at home."""
-    from hashcomb.mpc.protocols.categories import _bytes, _categories
+    from hashcomb.mpc.protocols.categories import _categories, to_bytes
 
     union_ = sorted(set().union(*lists) or {"a"})
     if any("\0" in text or any("\ud800" <= c <= "\udfff" for c in text) for text in union_):
         return
-    assert _categories([_bytes(text).hex() for text in union_], 0) == tuple(union_)
+    assert _categories([to_bytes(text).hex() for text in union_], 0) == tuple(union_)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def certificate(folder: Path, name: str, days: int = 1, passphrase: bytes = b"")
     cert.write_bytes(signed.public_bytes(pem))
     lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
     key.write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, lock))
+    key.chmod(0o600)
     return str(cert), str(key)
 
 

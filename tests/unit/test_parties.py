@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hashcomb.errors import HashcombError, ProtocolError, SpecError, TooFewParties
 from hashcomb.mpc import Party, Peer, Policy, free_ports, load_party
@@ -23,11 +24,30 @@ def test_threshold_is_the_largest_minority(n: int, threshold: int) -> None:
     assert Party(me="owner-0", peers=peers(n)).threshold == threshold
 
 
-@pytest.mark.parametrize("n", [0, 1, 2])
-def test_fewer_than_three_cannot_hide_anything(n: int) -> None:
-    """With two owners, the result minus one's own data is the other's."""
-    with pytest.raises(TooFewParties):
-        Party(me="owner-0", peers=peers(3)[:n])
+@pytest.mark.parametrize("n", [0, 1])
+def test_one_owner_alone_has_nothing_to_agree_on(n: int) -> None:
+    """There are at least two owners; helpers do not count."""
+    helpers = tuple(replace(peer, role="helper") for peer in peers(3)[n:])
+    for listed in (peers(3)[:n], (*peers(3)[:n], *helpers)):
+        with pytest.raises(TooFewParties, match=f"{n} owners with data have nothing to agree on"):
+            Party(me="owner-0", peers=listed)
+
+
+def test_two_owners_without_a_helper_are_refused() -> None:
+    """With two participants every share is the secret itself; the error says so, and what to do."""
+    with pytest.raises(TooFewParties) as caught:
+        Party(me="owner-0", peers=peers(2))
+    assert "two participants cannot hide anything from each other" in caught.value.problem
+    assert "every share is the secret itself" in caught.value.problem
+    assert "third owner" in caught.value.hint
+    assert "role = 'helper'" in caught.value.hint
+
+
+def test_two_owners_and_a_helper_may_sit_down() -> None:
+    """A participant without data makes three, of whom none may collude."""
+    first, second, third = peers(3)
+    party = Party(me="owner-2", peers=(first, second, replace(third, role="helper")))
+    assert (party.owners, party.threshold) == ((0, 1), 1)
 
 
 @pytest.mark.parametrize(
