@@ -34,7 +34,7 @@ def advise(data: OwnData, spec: Spec) -> tuple[str, ...]:
     """
     said = [sentence for feature in spec.features for sentence in _of_feature(feature, data, spec)]
     if data.n_rows < _FEW:
-        said.append(f"you have {data.n_rows} rows: what was opened and is not of others is of them")
+        said.append(f"you have only {data.n_rows} row(s): what the others learn tells much about them")
     return tuple(said)
 
 

@@ -152,7 +152,7 @@ async def agree(
     run = _Run(party, policy, votes, read_table(table, policy), Watch(progress))
     run.noise = await asyncio.to_thread(noise_of, party, policy, len(run.data.numbers))  # may take seconds
     for rules in trial_rules(policy, votes):
-        check_trial(run.kinds, policy, rules)
+        check_trial(run.kinds, policy, rules, policy.categories)
     agreed = await session.hold(party, policy, run.kinds, run.watch, run.all_steps)
     return replace(agreed, notes=advise(run.data, agreed.spec))
 
@@ -207,7 +207,7 @@ class _Run:
         if policy.hashes:
             family = policy.hashes[await choose(link, _place(votes.hash, policy.hashes), len(policy.hashes))]
             rules = rules._replace(hash=family)
-        check_trial(self.kinds, policy, rules)
+        check_trial(self.kinds, policy, rules, policy.categories)
         return rules
 
     async def _epsilon(self, link: Any, channel: str) -> float | None:
@@ -232,6 +232,7 @@ class _Run:
             room = (1 << rules.depth) - (self.policy.unknown == "token")
             found = await agree_categories(link, listed, room)
             categories.update(zip(self.policy.categorical, found, strict=True))
+            check_trial(self.kinds, self.policy, rules, categories)  # before ranges are opened
         ranges = await self._ranges(link, rules.depth)
         spec = spec_of(self.kinds, ranges, categories, rules, self.policy, self.noise)
         if not self.policy.means or not self.data.numbers:

@@ -26,6 +26,8 @@ __all__ = ("Ranges", "Rules", "bounds_of", "check_trial", "noise_of", "spec_of",
 
 Floats = NDArray[np.float64]
 
+_LARGEST = np.finfo(np.float64).max
+
 
 class Rules(NamedTuple):
     """What the votes decided."""
@@ -101,8 +103,11 @@ def _stated(noise: NoisyCounts | None) -> EdgesNoise | None:
 
 def _numeric(names: Sequence[str], ranges: Ranges, depth: int, policy: Policy) -> list[Feature]:
     lo, hi, edges = ranges
-    pad = policy.margin * (hi - lo) if policy.margin else 0.0
-    ends = list(zip(names, lo - pad, hi + pad, strict=True))
+    if policy.margin:
+        with np.errstate(over="ignore"):
+            pad = policy.margin * hi - policy.margin * lo
+            lo, hi = np.clip(lo - pad, -_LARGEST, _LARGEST), np.clip(hi + pad, -_LARGEST, _LARGEST)
+    ends = list(zip(names, lo, hi, strict=True))
     if edges is not None:
         return [Quantile(name=n, lo=a, hi=b, edges=tuple(row)) for (n, a, b), row in zip(ends, edges, strict=True)]
     # A feature that is constant, or nearly so, has no width to cut; it gets a comb with a single leaf in use.
@@ -128,12 +133,15 @@ def _channel(rules: Rules, policy: Policy) -> ChannelSpec | None:
 
 
 # ---------------------------------------------------------------------- before anything is opened
-def check_trial(kinds: Sequence[Sequence[str]], policy: Policy, rules: Rules) -> None:
-    """Raise `SpecError` if these names and this policy make no Spec under these rules, whatever the data."""
+def check_trial(
+    kinds: Sequence[Sequence[str]], policy: Policy, rules: Rules, categories: Mapping[str, tuple[str | int, ...]]
+) -> None:
+    """Raise `SpecError` if these names, policy and rules make no Spec, whatever the data that is not known yet."""
     n_numeric = sum(kind == "numeric" for _, kind in kinds)
     none = np.zeros(n_numeric)
-    categories = {name: policy.categories.get(name, ("a",)) for name in policy.text_columns}
-    check_usable(spec_of(kinds, Ranges(none, none + 1), categories, rules, policy))
+    room = (1 << rules.depth) - (policy.unknown == "token")
+    stand_ins = {name: ("a", "b")[: max(1, room)] for name in policy.categorical}
+    check_usable(spec_of(kinds, Ranges(none, none + 1), {**stand_ins, **categories}, rules, policy))
 
 
 def trial_rules(policy: Policy, votes: Votes) -> list[Rules]:
@@ -158,7 +166,10 @@ def _calibrated(epsilon: float, delta: float, n_counts: int, n_parts: int) -> No
     # Only here: hashcomb.privacy imports SciPy, which takes a second and 40 MB that others need not spend.
     from hashcomb.privacy import NoisyCounts  # noqa: PLC0415
 
-    return NoisyCounts.for_epsilon(epsilon, delta, n_counts, n_parts)
+    try:
+        return NoisyCounts.for_epsilon(epsilon, delta, n_counts, n_parts)
+    except ChannelError as error:
+        raise SpecError(error.problem, path="edges_epsilon", hint=error.hint) from None
 
 
 # ---------------------------------------------------------------------- means

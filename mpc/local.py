@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -24,6 +24,8 @@ from hashcomb.mpc.policy import Policy
 from hashcomb.mpc.watch import Progress
 
 __all__ = ("run", "seats")
+
+T = TypeVar("T")
 
 _TIMEOUT_S = 600.0
 _GRACE_S = 1.0
@@ -94,8 +96,7 @@ def run(
         raise DataError(f"{len(ballots)} votes for {len(tables)} owners")
     with tempfile.TemporaryDirectory(prefix="hashcomb-") as folder, _shown(policy.steps, progress) as show:
         jobs = list(zip(seats(len(tables), folder), tables, ballots, strict=True))
-        with ThreadPoolExecutor(1, thread_name_prefix="hashcomb-local") as thread:
-            results = thread.submit(asyncio.run, _all(jobs, policy, show)).result()
+        results = _in_thread(_all(jobs, policy, show))
     return [_settled(result, results) for result in results]
 
 
@@ -126,12 +127,36 @@ def seats(n_owners: int, folder: str, **options: Any) -> list[Party]:
     return [Party(me=name, peers=peers, tls_key=str(files[name][1]), **{**timeouts, **options}) for name in names]
 
 
+def _in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a loop and thread of its own; if the caller is interrupted, cancel it."""
+    running: list[Any] = []
+
+    async def noted() -> T:
+        running.extend((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work
+
+    with ThreadPoolExecutor(1, thread_name_prefix="hashcomb-local") as thread:
+        future = thread.submit(asyncio.run, noted())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            if running:
+                running[0].call_soon_threadsafe(running[1].cancel)
+            raise
+
+
 async def _all(jobs: list[tuple[Party, Any, dict[str, Any]]], policy: Policy, show: Progress) -> list[Any]:
     runs = [
         asyncio.create_task(agree(party, table, policy, **votes, progress=show if party.index == 0 else None))
         for party, table, votes in jobs
     ]
-    await asyncio.wait(runs, return_when=asyncio.FIRST_EXCEPTION)
+    try:
+        await asyncio.wait(runs, return_when=asyncio.FIRST_EXCEPTION)
+    except asyncio.CancelledError:
+        for task in runs:
+            task.cancel()
+        await asyncio.wait(runs)
+        raise
     # The others are told why, unless it was before they met: then they would wait in vain.
     _, waiting = await asyncio.wait(runs, timeout=_GRACE_S)
     for task in waiting:
@@ -155,7 +180,9 @@ def _tables(data: Any, owners: int | None) -> list[Any]:
         if owners not in (None, len(data)):
             raise DataError(f"{len(data)} tables for {owners} owners")
         return list(data)
-    return _dealt(data, owners or 3)
+    if owners is not None and (not isinstance(owners, int) or owners < 1):
+        raise DataError("the number of owners must be a whole number from 1")
+    return _dealt(data, 3 if owners is None else owners)
 
 
 def _are_tables(items: Sequence[Any]) -> bool:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb.columns import category_items, named_columns, numbers_of, refuse_where
-from hashcomb.errors import DataError
+from hashcomb.errors import DataError, SpecError
 from hashcomb.mpc.policy import Policy
 from hashcomb.mpc.protocols.categories import to_bytes
+from hashcomb.scalars import category_tuple
 
 __all__ = ("OwnData", "read_table")
 
@@ -98,9 +99,11 @@ def _categories(column: Any, name: str, policy: Policy) -> list[str] | list[int]
     present = [item for item, gone in zip(items, missing, strict=True) if not gone]
     # Data frames without a type for missing integers turn them to floats.
     found = {int(item) if isinstance(item, float) and item.is_integer() else item for item in present}
-    is_text = all(isinstance(item, str) for item in found)
-    if not is_text and not all(type(item) is int for item in found):
-        raise DataError("mixes text and numbers", column=name, hint="make the categories all text or all whole numbers")
+    try:
+        category_tuple(found)
+    except SpecError:
+        problem = "mixes text and numbers, or holds what is neither text nor a whole number below 2**53"
+        raise DataError(problem, column=name, hint="make the categories all text or all whole numbers") from None
     for item in found if name in policy.categorical else ():
         to_bytes(item, name)  # refuses at home what could not be agreed on
     public = policy.categories.get(name)

@@ -186,8 +186,8 @@ def _check_categories(policy: Policy) -> None:
 
 
 def _check_noisy(policy: Policy) -> None:
-    if not 0 < policy.edges_epsilon <= 100:
-        raise SpecError("must be above 0 and at most 100", path="edges_epsilon")
+    if not 0 < policy.edges_epsilon < 100:
+        raise SpecError("must be above 0 and below 100", path="edges_epsilon")
     if not 0 < policy.edges_delta < 1:
         raise SpecError("must be between 0 and 1", path="edges_delta", hint="well below one in the number of records")
     for path, spoils in (

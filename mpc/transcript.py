@@ -179,6 +179,8 @@ class TranscriptFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             If something was changed, a signature is missing or wrong, a key is not the one that you know, or the
             Spec is another one; names the owner where there is one.
         """
+        if self.public.get("purpose") != "agree":
+            raise PartyMismatch("the transcript is that of something else than an agreement")
         if _chain(public_digest(self.public), self.steps).hex() != self.digest:
             raise PartyMismatch("the hash of the transcript is not that of its steps: something was changed")
         if fingerprint is not None and fingerprint != self.fingerprint:

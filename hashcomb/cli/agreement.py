@@ -90,7 +90,7 @@ def run(
         "transcript": transcript_out or _beside(out, ".transcript.json"),
         **({"share": share_out or _beside(out, ".share.json")} if policy.escrow else {}),
     }
-    _check_targets(paths, party_path, own.data)
+    _check_targets(paths, party_path, own.data, *_files_of(party))
     _finish(asyncio.run(_agree(party, policy, own)), paths, as_json)
 
 
@@ -109,14 +109,20 @@ def _load(party_path: str, *, data: str | None = None, drop: tuple[str, ...] = (
     return load_party(party_path, name=mine.pop("me"), drop=drop or None, **given, **mine)
 
 
+def _files_of(party: Party) -> list[str]:
+    """Return certificates and keys, which must not be written over."""
+    files = [party.tls_key, party.sign_key, *(path for peer in party.peers for path in (peer.cert, peer.sign))]
+    return [path for path in files if path]
+
+
 def _beside(spec: str, ending: str) -> str:
     return str(Path(spec).parent / f"{Path(spec).stem}{ending}")
 
 
 def _check_targets(paths: dict[str, str], *read: str) -> None:
     for what, path in paths.items():
-        if what in ("key", "share") and Path(path).exists():
-            hint = f"choose --{what}-out"
+        if what != "spec" and Path(path).exists():
+            hint = "choose another name for what is written"
             raise FileFormatError(f"exists, and a {what} is never overwritten", file=path, hint=hint)
         refuse_one_file(path, *read, *(other for name, other in paths.items() if name != what))
         check_target(path)
@@ -159,7 +165,7 @@ def _write(agreed: Agreement, paths: dict[str, str]) -> None:
         if agreed.share is not None:
             agreed.share.save(paths["share"])
             undo.callback(Path(paths["share"]).unlink)
-        with writing(paths["transcript"]) as file:
+        with writing(paths["transcript"], overwrite=False) as file:
             file.write(agreed.record.to_json().encode())
         undo.callback(Path(paths["transcript"]).unlink)
         write_spec(agreed.spec, paths["spec"])
@@ -218,7 +224,7 @@ def reshare(party_path: str, quorum: int, share_path: str | None, out: str, as_j
 
     party, _, _ = _load(party_path, **mine)
     share = mpc.Share.load(share_path) if share_path else None
-    _check_targets({"share": out}, party_path, *([share_path] if share_path else []))
+    _check_targets({"share": out}, party_path, *_files_of(party), *([share_path] if share_path else []))
     new = asyncio.run(mpc.reshare(party, share, quorum, progress=step_lines(mpc.RESHARE_STEPS)))
     new.save(out)
     if share_path:

@@ -62,20 +62,23 @@ async def _sign(shamir: Shamir, left: Array, right: Array) -> Array:
 # ---------------------------------------------------------------------- on shared numbers
 async def at_least(shamir: Shamir, count: Array, needed: int) -> Array:
     """Return shares of numbers that are 0 where a count, from 0 up, is below `needed`."""
-    product = count  # count (count - 1) ... (count - needed + 1)
-    for below in range(1, needed):
-        product = await shamir.multiply(product, COUNTS.add(count, np.full_like(count, COUNTS.order - below)))
-    return product
+    factors = [COUNTS.add(count, np.full_like(count, (COUNTS.order - below) % COUNTS.order)) for below in range(needed)]
+    return await _product(shamir, np.array(factors))
 
 
 async def undefeated(shamir: Shamir, tally: Array, n_owners: int) -> Array:
     """Return shares of numbers that are 0 for every choice but the one with the most votes, the first if several."""
     factors = _leads(tally, n_owners)
+    return await _product(shamir, factors) if len(factors) else np.ones_like(tally)
+
+
+async def _product(shamir: Shamir, factors: Array) -> Array:
+    """Multiply along the first axis, two by two, in as few rounds as that takes."""
     while len(factors) > 1:
         even = len(factors) // 2 * 2
         products = await shamir.multiply(factors[0:even:2], factors[1:even:2])
         factors = np.concatenate([products, factors[even:]])
-    return factors[0] if len(factors) else np.ones_like(tally)
+    return np.asarray(factors[0])
 
 
 def _leads(tally: Array, n_owners: int) -> Array:

@@ -22,6 +22,7 @@ __all__ = ("Somebody", "assist", "dismiss", "largest_tally", "negative_sums", "r
 
 Array = NDArray[Any]
 
+SIGNS = 1 << 14  # signs that are computed at once
 PIECE = 1 << 16  # masks in a message
 MAX_SIZE = 1 << 26  # more than any protocol here asks for at once
 
@@ -49,8 +50,13 @@ async def negative_sums(link: Link, mine: NDArray[np.int64], n_bits: int) -> NDA
     ProtocolError
         If what is opened is no bit: some owner did not follow the protocol.
     """
-    await _brief(link, "negative_sums", len(mine), n_bits)
-    return await _negative_sums(link, mine, n_bits)
+    answers = []
+    # Piece by piece: a message stays small, and the event loop turns between two of them.
+    for start in range(0, max(len(mine), 1), SIGNS):
+        piece = mine[start : start + SIGNS]
+        await _brief(link, "negative_sums", len(piece), n_bits)
+        answers.append(await _negative_sums(link, piece, n_bits))
+    return np.concatenate(answers)
 
 
 async def _negative_sums(link: Link, mine: NDArray[np.int64], n_bits: int) -> NDArray[np.bool_]:
@@ -92,8 +98,16 @@ class Somebody:
         return await self.answer(mine)
 
     async def answer(self, mine: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Answer n questions; owners come by `ask`, helpers at their word."""
+        """Answer n questions; owners come by `ask`, helpers at their word.
+
+        Raises
+        ------
+        ProtocolError
+            If fewer masks are left than that.
+        """
         shamir, n = Shamir(self._link, COUNTS), len(mine)
+        if n > len(self._random):
+            raise ProtocolError("more is asked than was prepared", step=self._link.step)
         random, zero = self._random[:n], self._zero[:n]
         self._random, self._zero = self._random[n:], self._zero[n:]
         return await shamir.nonzero(await shamir.deal_sum(mine.astype(np.uint64)), random, zero)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import msgspec
-
 from hashcomb.errors import PartyMismatch, ProtocolError
 from hashcomb.keys import Key
 from hashcomb.mpc.escrow.shamir_shares import (
@@ -19,7 +17,7 @@ from hashcomb.mpc.escrow.shamir_shares import (
     subshares,
     zero_sharing,
 )
-from hashcomb.mpc.escrow.sharing import Sharing
+from hashcomb.mpc.escrow.sharing import Sharing, check_quorum
 from hashcomb.mpc.network import session
 from hashcomb.mpc.network.parties import Party
 from hashcomb.mpc.watch import Progress, Watch
@@ -106,6 +104,7 @@ async def reshare(party: Party, share: Share | None, quorum: int, *, progress: P
         raise ProtocolError(f"the share is that of {share.holder!r}", party=party.me, hint="use your own")
     if len(party.owners) != len(party.peers):
         raise ProtocolError("re-sharing needs no helpers", hint="list owners alone")
+    check_quorum(party.names, quorum)
     watch = Watch(progress)
     run = _Resharing(party, share, quorum, watch)
     return await session.hold(party, None, [], watch, run.all_steps, purpose=f"reshare {quorum}")
@@ -161,5 +160,5 @@ class _Resharing:
 def _sharing(text: bytes, party: str, step: str) -> Sharing:
     try:
         return Sharing.from_json(text)
-    except (msgspec.MsgspecError, ValueError):
+    except ProtocolError:
         raise ProtocolError("describes no sharing", party=party, step=step) from None

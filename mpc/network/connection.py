@@ -37,7 +37,9 @@ class ExchangerMixin:
         self.transport = transport
         self.runtime.exchangers.add(self)
         self.late = self.runtime.loop.call_later(GREETING_S, self.close_unmet)
-        if self.dialed:
+        if self.dialed and not self._is_pinned(self.peer_pid or 0):
+            transport.abort()  # another participant answers at this one's address; it is told nothing
+        elif self.dialed:
             self._say_hello(self.peer_pid)
 
     def _say_hello(self, pid: int | None) -> None:
@@ -58,6 +60,8 @@ class ExchangerMixin:
         except ProtocolError as error:
             self.runtime.fail(error)
             self.transport.close()
+        except asyncio.InvalidStateError:
+            pass  # a message for one who has stopped waiting, because the run has failed or its time is up
         except Exception:
             # A stranger that talks nonsense is shown the door; an owner that does has broken the protocol.
             if self.ready:
@@ -104,6 +108,8 @@ class ExchangerMixin:
         magic, _, session, pid, n_parties, threshold, n_features, features = HELLO.unpack(data)
         runtime, party = self.runtime, self.runtime.party
         expected = pid == self.peer_pid if self.dialed else pid < party.index
+        if magic == MAGIC and not self.dialed:
+            self._compare_order(pid)
         if magic != MAGIC or not expected or not self._is_pinned(pid) or runtime.parties[pid].protocol is not None:
             raise ValueError("a stranger, or a second connection of one owner")
         runtime.meet(pid)
@@ -124,6 +130,18 @@ class ExchangerMixin:
         runtime.register(pid, self)
         self.peer_pid, self.ready = pid, True
         self.greeted.set_result(True)
+
+    def _compare_order(self, pid: int) -> None:
+        """Raise if an owner, known by its certificate, counts itself at another place than it has here."""
+        runtime = self.runtime
+        here = [place for place in range(len(runtime.party.peers)) if runtime.party.secure and self._is_pinned(place)]
+        if not here or here[0] in (pid, runtime.party.index):
+            return
+        runtime.meet(here[0])
+        self._say_hello(here[0])
+        hint = "[[peer]] must have the same order at every owner"
+        problem = "has another policy or list of owners, or another order of them"
+        raise PartyMismatch(problem, party=runtime.party.names[here[0]], step="connect", hint=hint)
 
     def _compare_features(self, n_features: int, features: bytes, name: str) -> None:
         hello = self.runtime.hello

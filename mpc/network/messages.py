@@ -51,15 +51,15 @@ class _Abort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     step: str | None
 
 
-def abort_message(error: BaseException, me: str) -> bytes:
-    """Return what the other owners are told of an error: who and where, nothing of the data."""
+def abort_message(error: BaseException, me: str, at: str | None = None) -> bytes:
+    """Return what the other owners are told of an error: who and where (`at` a step), nothing of the data."""
     if isinstance(error, ProtocolError):
-        message = _Abort(type(error).__name__, error.problem, error.party, error.step)
+        message = _Abort(type(error).__name__, error.problem, error.party, error.step or at)
     else:
         # Another error may speak of this owner's data: say no more than that there was one.
         stopped = isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
         name = type(error).__name__ if isinstance(error, HashcombError) else "an internal error"
-        message = _Abort("PartyAborted", "was stopped" if stopped else f"gave up: {name}", me, None)
+        message = _Abort("PartyAborted", "was stopped" if stopped else f"gave up: {name}", me, at)
     return msgspec.json.encode(message)
 
 

@@ -94,8 +94,8 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
         _check_peers(self.peers)
         if self.me not in self.names:
             raise ProtocolError("is not among the peers", party=self.me, hint=f"they are {', '.join(self.names)}")
-        if not self.connect_timeout_s > 0 or not self.deadline_s > 0:
-            raise ProtocolError("timeouts must be positive")
+        if not 0 < self.connect_timeout_s < float("inf") or not 0 < self.deadline_s < float("inf"):
+            raise ProtocolError("timeouts must be positive and finite")
         _check_security(self)
 
     @property

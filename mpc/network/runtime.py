@@ -339,7 +339,7 @@ class _RuntimeMixin:
 
     async def close(self, error: BaseException | None = None) -> None:
         """End all connections; after an error, say why first."""
-        label, text = (BYE, b"") if error is None else (ABORT, abort_message(error, self.party.me))
+        label, text = (BYE, b"") if error is None else (ABORT, abort_message(error, self.party.me, self.step))
         self.failure = self.failure or ProtocolError("the run is over")
         open_connections = [peer.protocol for peer in self._peers if peer.protocol is not None]
         for exchanger in open_connections:

@@ -18,6 +18,7 @@ from hashcomb.mpc.network.runtime import connect
 from hashcomb.mpc.policy import Policy
 from hashcomb.mpc.transcript import Signer, Transcript, TranscriptFile, public_digest, sign
 from hashcomb.mpc.watch import Watch
+from hashcomb.spec import VERSION as SPEC_VERSION
 
 __all__ = ("compare", "exchange_nonces", "hold", "meet", "public_part", "sign_all", "sign_digest")
 
@@ -121,7 +122,7 @@ async def meet(party: Party, steps: Callable[[Any], Awaitable[T]], purpose: str)
         await compare(link)
         return result
 
-    return await hold(party, None, [], watch, all_steps, purpose)
+    return await hold(party, None, [], watch, all_steps, f"meet: {purpose}")
 
 
 async def compare(link: Any) -> None:
@@ -143,7 +144,12 @@ async def compare(link: Any) -> None:
 
 def public_part(party: Party, policy: Policy | None, purpose: str = "agree") -> dict[str, Any]:
     """Return what all participants must have in common before they meet."""
-    return {"purpose": purpose, "peers": _signers(party), "policy": policy.public if policy else None}
+    return {
+        "purpose": purpose,
+        "spec_version": SPEC_VERSION,
+        "peers": _signers(party),
+        "policy": policy.public if policy else None,
+    }
 
 
 def _signers(party: Party) -> list[list[str]]:

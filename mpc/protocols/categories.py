@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy as np
 from hashcomb.errors import DataError, ProtocolError
 from hashcomb.mpc.arithmetic.openings import somebody
 from hashcomb.mpc.arithmetic.shamir import Link
+from hashcomb.scalars import is_utf8
 
 __all__ = ("MAX_BYTES", "agree_categories", "to_bytes")
 
 MAX_BYTES = 200
 _END = b"\0"  # of a category's bytes, so that one may be the beginning of another
+_WHOLE = re.compile("i(0|-?[1-9][0-9]*)")
 _NIBBLES = "0123456789abcdef"
 
 
@@ -42,7 +45,8 @@ async def agree_categories(
     Raises
     ------
     DataError
-        If a category of this owner has more than 200 bytes in UTF-8, or holds the character of code 0.
+        If a category of this owner has more than 200 bytes in UTF-8, or holds the character of code 0 or half a
+        surrogate.
     ProtocolError
         If nobody has a category of a column, there are more than `most`, or text at one owner and numbers at
         another.
@@ -76,10 +80,10 @@ async def agree_categories(
 def to_bytes(category: str | int, column: str | None = None) -> bytes:
     """Return a category with its kind before it and its end behind it; raise `DataError` if that cannot be."""
     text = f"i{category}" if isinstance(category, int) else f"s{category}"
-    data = text.encode()
-    if _END in data or len(data) > MAX_BYTES + 1:
+    data = text.encode("utf-8", "replace")
+    if not is_utf8(text) or _END in data or len(data) > MAX_BYTES + 1:
         hint = "shorten it, or state the list in the policy"
-        problem = f"a category is longer than {MAX_BYTES} bytes in UTF-8, or holds the character of code 0"
+        problem = f"a category is longer than {MAX_BYTES} bytes in UTF-8, or holds what cannot be"
         raise DataError(problem, column=column, hint=hint)
     return data + _END
 
@@ -116,7 +120,7 @@ def _categories(prefixes: list[str], index: int) -> tuple[str | int, ...]:
         ) from None
     if all(text.startswith("s") for text in texts):
         return tuple(sorted(text[1:] for text in texts))
-    if all(text.startswith("i") and text[1:].lstrip("-").isdecimal() for text in texts):
+    if all(_WHOLE.fullmatch(text) for text in texts):
         return tuple(sorted(int(text[1:]) for text in texts))
     problem = f"categorical column {index} (counted from 0) is text at one owner and numbers at another"
     raise ProtocolError(problem, step="categories", hint="write it in one way at all owners")

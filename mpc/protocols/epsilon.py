@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hashcomb.errors import ProtocolError
+from hashcomb.errors import DataError, ProtocolError
 from hashcomb.mpc.arithmetic.shamir import Link
 from hashcomb.mpc.protocols.ranges import largest
 from hashcomb.order import from_keys, to_keys
@@ -31,6 +31,8 @@ async def strictest(link: Link, mine: float | None) -> float | None:
 
     Raises
     ------
+    DataError
+        If this is no epsilon; before anything is sent.
     ProtocolError
         If the result is above `mine`, because another owner did not follow the protocol.
 
@@ -40,6 +42,8 @@ async def strictest(link: Link, mine: float | None) -> float | None:
     abstained, nor any other owner's. An answer of the search, "does somebody ask for at most this?", follows from
     the result.
     """
+    if mine is not None and not 0 < mine < float("inf"):
+        raise DataError("an epsilon must be a finite number above 0")
     key = np.zeros(1, dtype=np.uint64) if mine is None else to_keys([-mine])
     agreed = await largest(link, key, _BITS)
     if not agreed[0]:

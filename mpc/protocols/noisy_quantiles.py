@@ -34,8 +34,10 @@ ROUNDS = 5
 _WAYS = 16  # into how many parts a cell is cut
 _EXPONENTS = range(-20, 43)  # of the powers of two between bins; the outermost bins hold all that is beyond
 _SURE = 0.05  # chance that some bin which is empty is taken for one that is not
+_CERTAIN = 5  # standard deviations at which a cell is sure enough to be an end of the range
 _SEEN = 2  # standard deviations at which a part of a cell counts as not empty
 _PSEUDO_RECORDS = 1 << 14
+_MAX_COUNT = 1 << 40
 _SPLIT = 64  # places in a cell, as if records were spread evenly
 
 
@@ -64,7 +66,7 @@ async def agree_noisy_edges(
     Raises
     ------
     ProtocolError
-        If noise hides most records of a feature.
+        If noise hides most records of a feature, or an owner's count cannot be.
 
     Notes
     -----
@@ -89,10 +91,9 @@ async def agree_noisy_edges(
             _refined(known, part, count, math.ceil(_SEEN * deviation))
             for known, part, count in zip(cells, parts, counts, strict=True)
         ]
-    edges = [quantile_edges(_pseudo_records(known), n_leaves) for known in cells]
-    lo = np.array([from_keys(known.first[:1])[0] for known in cells])
-    hi = np.array([from_keys(known.first[-1:] + known.width[-1:])[0] for known in cells])
-    return lo, hi, np.stack(edges)
+    edges = np.stack([quantile_edges(_pseudo_records(known), n_leaves) for known in cells])
+    lo, hi = np.array([_range(known, _CERTAIN * deviation) for known in cells]).T
+    return lo, hi, np.clip(edges, lo[:, None], hi[:, None])
 
 
 class _Cells(NamedTuple):
@@ -119,13 +120,15 @@ def _count(keys: Keys, cells: _Cells) -> Counts:
 async def _open(link: Link, counts: Sequence[Counts], noise: NoisyCounts) -> list[Counts]:
     """Open the counts of all owners together, with this owner's part of the noise added to its own."""
     mine = np.concatenate(counts)
-    noisy = mine + noise.draw(Keystream().words(0, len(mine)))
-    return np.split(await sums(link, noisy), np.cumsum([len(count) for count in counts])[:-1])
+    opened = await sums(link, mine + noise.draw(Keystream().words(0, len(mine))))
+    if (np.abs(opened) > _MAX_COUNT).any():
+        raise ProtocolError("a count is beyond all reason: some owner did not follow the protocol", step=link.step)
+    return np.split(opened, np.cumsum([len(count) for count in counts])[:-1])
 
 
 def _seen(bins: _Cells, count: Counts, threshold: float, feature: int, step: str) -> _Cells:
     seen = count >= threshold
-    if 2 * count[seen].sum() <= count.sum():
+    if not seen.any() or 2 * count[seen].sum() <= count.sum():
         problem = f"the noise hides most records of numeric feature {feature} (counted from 0)"
         raise ProtocolError(problem, step=step, hint="more rows, a larger edges_epsilon, or fewer features")
     return _Cells(bins.first[seen], bins.width[seen], count[seen])
@@ -144,6 +147,14 @@ def _pseudo_records(cells: _Cells) -> Floats:
     return np.repeat(from_keys(keys), np.diff(upto, prepend=0))
 
 
+def _range(cells: _Cells, least: float) -> tuple[float, float]:
+    """Return the ends of the outermost cells that hold something for certain; an end must not be made of noise."""
+    certain = np.flatnonzero(cells.mass >= least)
+    first, last = (certain[0], certain[-1]) if len(certain) else (0, -1)
+    ends = from_keys(np.array([cells.first[first], cells.first[last] + cells.width[last]]))
+    return float(ends[0]), float(ends[1])
+
+
 def _is_whole(cells: _Cells) -> NDArray[np.bool_]:
     """Return which cells have been cut as often as any can be: their records count as one value."""
     return cells.width <= np.uint64((1 << 52) // _WAYS ** (ROUNDS - 1))
@@ -154,6 +165,7 @@ def _wanted(cells: _Cells, n_leaves: int) -> NDArray[np.bool_]:
     edges = to_keys(quantile_edges(_pseudo_records(cells), n_leaves))
     wanted = np.zeros(len(cells.first), dtype=bool)
     wanted[np.searchsorted(cells.first, edges, side="right").clip(1) - 1] = True
+    wanted[[0, -1]] = True  # for the ends of the range: the outermost bins are very wide
     return wanted & (cells.width >= np.uint64(_WAYS)) & ~_is_whole(cells)
 
 

@@ -28,7 +28,6 @@ Array = NDArray[Any]
 
 GRID_BITS = 24
 MAX_ROWS = 1 << 32  # of all owners together
-PIECE = 1 << 14  # signs that are computed at once
 
 
 async def agree_edges(
@@ -154,9 +153,7 @@ class _Search:
     async def _is_at_most_zero(self, mine: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Open whether the sums of all owners' numbers are at most 0: the sign of the sum minus one."""
         mine = mine - (self._link.me == self._link.owners[0])
-        # Piece by piece: a message stays small, and the event loop turns between two of them.
-        pieces = [mine[start : start + PIECE] for start in range(0, len(mine), PIECE)]
-        return np.concatenate([await negative_sums(self._link, piece, self._n_bits) for piece in pieces])
+        return await negative_sums(self._link, mine, self._n_bits)
 
 
 def _lacking(gap: _Gap, cells: Array, candidates: Array) -> NDArray[np.int64]:

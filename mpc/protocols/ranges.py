@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.errors import ProtocolError
+from hashcomb.errors import DataError, ProtocolError
 from hashcomb.mpc.arithmetic.openings import Somebody
 from hashcomb.mpc.arithmetic.shamir import Link
 from hashcomb.order import from_keys, to_keys
@@ -17,7 +17,7 @@ __all__ = ("RANGE_BITS", "agree_ranges", "from_ends", "largest", "refuse_empty",
 Keys = NDArray[np.uint64]
 
 RANGE_BITS = 24
-DIGIT_BITS = 4
+DIGIT_BITS = 2
 
 
 async def agree_ranges(
@@ -40,6 +40,8 @@ async def agree_ranges(
 
     Raises
     ------
+    DataError
+        If this owner's ranges are none; before anything is sent.
     ProtocolError
         If no owner has a value of some feature; or if the result does not cover this owner's range, because
         another owner did not follow the protocol.
@@ -53,6 +55,8 @@ async def agree_ranges(
     """
     bits = 64 if exact else RANGE_BITS
     none = np.isnan(lo)
+    if np.isinf([lo, hi]).any() or not (none | (lo <= hi)).all():
+        raise DataError("a range needs finite ends in order, or NaN for none")
     ends = to_ends(np.where(none, 0.0, lo), np.where(none, 0.0, hi), bits)
     keys = np.where(np.concatenate([none, none]), np.uint64(0), ends)  # key 0 is below every value: it abstains
     agreed = await largest(link, keys, bits)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.errors import ProtocolError
+from hashcomb.errors import DataError, ProtocolError, SpecError
 from hashcomb.mpc.arithmetic.openings import negative_sums
 from hashcomb.mpc.arithmetic.shamir import Link
 from hashcomb.mpc.protocols.ranges import RANGE_BITS, from_ends, refuse_empty, to_ends
@@ -51,6 +51,8 @@ async def agree_robust_ranges(
 
     Raises
     ------
+    DataError, SpecError
+        If the arguments cannot be; before anything is sent.
     ProtocolError
         If there are too few values for this rank.
 
@@ -61,6 +63,10 @@ async def agree_robust_ranges(
     most, and knows of its own whether they are. Every answer of the search, "do at least k values reach this
     candidate?", follows from the result.
     """
+    if rank < 1 or of not in ("records", "owners"):
+        raise SpecError("the rank must be at least 1, of 'records' or of 'owners'", path="rank")
+    if not all(np.isfinite(column).all() for column in columns):
+        raise DataError("a range needs finite values", hint="leave out missing ones")
     bits = 64 if exact else RANGE_BITS
     own = [_ends(column, bits, of) for column in columns]
     sides = [ends for side in (0, 1) for ends in (pair[side] for pair in own)]

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from hashcomb.errors import DataError, SpecError
 from hashcomb.mpc.arithmetic.openings import negative_sums, sums
 from hashcomb.mpc.arithmetic.shamir import Link
 
@@ -32,12 +33,21 @@ async def count_rows(link: Link, mine: int, how: Literal["rounded", "exact"]) ->
     int
         The same at every owner.
 
+    Raises
+    ------
+    DataError, SpecError
+        If the arguments cannot be; before anything is sent.
+
     Notes
     -----
     Privacy: every owner learns the result, and by taking its own rows off, that of all others together; of two
     owners, the other's. "rounded" opens no other digit: every answer of its search, "are there at least so
     many?", follows from the result.
     """
+    if how not in ("rounded", "exact"):
+        raise SpecError("must be 'rounded' or 'exact'", path="how")
+    if mine < 0:
+        raise DataError("a number of rows cannot be negative")
     if how == "exact":
         return int((await sums(link, np.array([mine], dtype=np.int64)))[0])
     low, high = 0, len(ROUND_NUMBERS)  # the last one that is reached lies in [low, high)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from hashcomb.errors import DataError, SpecError
 from hashcomb.mpc.arithmetic.openings import largest_tally, reached_by
 from hashcomb.mpc.arithmetic.shamir import Link
 
@@ -31,11 +32,20 @@ async def vote(link: Link, mine: int, largest: int, rule: Literal["median", "min
     int
         The same at every owner.
 
+    Raises
+    ------
+    DataError, SpecError
+        If the arguments cannot be; before anything is sent.
+
     Notes
     -----
     Privacy: every owner learns the winner; no vote and no tally. For every threshold it is opened whether at
     least so many votes reach it as the rule asks for, which follows from the winner.
     """
+    if rule not in ("median", "min", "max"):
+        raise SpecError("must be 'median', 'min' or 'max'", path="rule")
+    if not 1 <= mine <= largest:
+        raise DataError(f"a vote must be from 1 to {largest}")
     n_owners = len(link.owners)
     needed = {"max": 1, "min": n_owners, "median": n_owners // 2 + 1}[rule]
     reached = mine >= np.arange(2, largest + 1)
@@ -59,9 +69,16 @@ async def choose(link: Link, mine: int | None, n_choices: int) -> int:
     int
         The same at every owner.
 
+    Raises
+    ------
+    DataError
+        If there is no such choice; before anything is sent.
+
     Notes
     -----
     Privacy: every owner learns the winner; no vote, no tally, not who abstained. For every choice it is opened
     whether it wins, which follows from the winner.
     """
+    if n_choices < 1 or not (mine is None or 0 <= mine < n_choices):
+        raise DataError(f"a vote must be a whole number from 0 to {n_choices - 1}, or None")
     return await largest_tally(link, np.arange(n_choices) == mine)

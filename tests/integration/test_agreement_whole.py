@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from hashcomb import Categorical, HashComb, Quantile
-from hashcomb.errors import DataError, KeyMaterialError, PartyMismatch, ProtocolError, SpecError
+from hashcomb import Categorical, ChannelSpec, HashComb, Quantile
+from hashcomb.errors import DataError, HashcombError, KeyMaterialError, PartyMismatch, ProtocolError, SpecError
 from hashcomb.mpc import Agreement, Party, Policy, TranscriptFile, agree, help_owners, local, reshare, restore
 from hashcomb.mpc.protocols.noisy_quantiles import ROUNDS
 
@@ -256,6 +256,17 @@ def test_every_owner_adds_noise(seats: Seats, monkeypatch: pytest.MonkeyPatch) -
         assert abs(np.mean(alone.astype(float) ** 2) / (noise.variance / noise.n_parts) - 1) < 0.3
 
 
+def test_noisy_edges_with_wild_values(agreed: Agreed) -> None:
+    """A few values that are far away do not make the range endless, nor does a margin."""
+    rng = np.random.default_rng(0)
+    column = np.where(rng.random(20000) < 0.02, 9e12, rng.lognormal(size=20000))[:, None]
+    for margin in (0.0, 0.5):
+        results = agreed(np.array_split(column, 3), edges="noisy", edges_epsilon=4.0, margin=margin)
+        feature = results[0].spec.features[0]
+        assert isinstance(feature, Quantile)
+        assert 9e12 <= feature.hi < 1e80
+
+
 def test_noise_that_hides_all_records(agreed: Agreed) -> None:
     """Too few rows for the budget: every owner is told which feature, and what to do."""
     with pytest.raises(ProtocolError, match="numeric feature 0"):
@@ -277,6 +288,9 @@ def test_noise_that_hides_all_records(agreed: Agreed) -> None:
         {"categories": {"a": ("x", "x")}},
         {"range_rank": 0},
         {"escrow": 65},
+        {"escrow": 1},
+        {"edges": "noisy", "range_of": "owners"},
+        {"edges": "noisy", "edges_epsilon": 100.0},
     ],
     ids=str,
 )
@@ -329,6 +343,9 @@ def test_categories_from_all_owners(agreed: Agreed) -> None:
         ({"categorical": ("b",)}, ["x", "y", "z"], "missing here"),
         ({"categories": {"a": ("x",)}}, ["x", "SECRET", "x"], "not in the policy's list"),
         ({"categorical": ("a",)}, ["x", 1, "x"], "mixes text and numbers"),
+        ({"categorical": ("a",)}, [1, 1 << 60, 2], "below 2\\*\\*53"),
+        ({"categorical": ("a",)}, ["x", "\ud800SECRET", "x"], "neither text nor"),
+        ({"categorical": ("a",)}, ["x", "SECRET" * 50, "x"], "longer than 200 bytes"),
         ({"categorical": ("a",)}, ["x", None, "x"], "missing value"),
         ({}, ["x", "y", "SECRET"], "is no number"),
     ],
@@ -339,6 +356,45 @@ def test_categories_that_are_refused_at_home(seats: Seats, policy: Any, column: 
     with pytest.raises(DataError, match=match) as caught:
         asyncio.run(agree(seats(3, connect_timeout_s=0.01)[0], table, Policy(**policy)))
     assert "SECRET" not in str(caught.value)
+
+
+def test_categories_through_a_channel(agreed: Agreed) -> None:
+    """Categories that are agreed on go together with randomized response, fixed or voted for."""
+    frames = [frame(seed=i)[["ward", "age"]] for i in range(3)]
+    ballots = [{"channel": "randomized_response", "epsilon": 1.0}] * 3
+    spec = agreed(frames, ballots=ballots, categorical=("ward",), channels=("randomized_response",))[0].spec
+    assert spec.channel is not None
+    assert isinstance(spec.features[0], Categorical)
+
+
+def test_a_single_category_and_a_channel_end_before_ranges(seats: Seats) -> None:
+    """Where the union turns out to fit no channel, nothing of the numeric columns is opened."""
+    steps: list[str] = []
+    table = pd.DataFrame({"ward": ["east"] * 3, "age": [1.0, 2.0, 3.0]})
+    policy = Policy(categorical=("ward",), channel=ChannelSpec(kind="randomized_response", params={"epsilon": 1.0}))
+
+    async def owners() -> Any:
+        work = [agree(party, table, policy, progress=steps.append) for party in seats(3)]
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    assert all(isinstance(error, HashcombError) for error in asyncio.run(owners()))
+    assert "ranges" not in steps
+
+
+def test_a_category_that_vanishes_is_missed(seats: Seats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If others cancel a category of an owner out of the union, that owner finds out."""
+    from hashcomb.mpc.protocols import categories
+
+    has = categories._has
+    monkeypatch.setattr(categories, "_has", lambda own, prefix: has(own, prefix) and not prefix.startswith("737a"))
+    tables = [pd.DataFrame({"ward": [ward]}) for ward in ("a", "b", "z")]
+
+    async def owners() -> Any:
+        work = [agree(p, t, Policy(categorical=("ward",))) for p, t in zip(seats(3), tables, strict=True)]
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    with pytest.raises(ProtocolError, match="missing from categorical column 0"):
+        raise asyncio.run(owners())[2]
 
 
 # ---------------------------------------------------------------------- re-sharing
@@ -443,8 +499,8 @@ def test_notes_on_values_outside_and_absent(agreed: Agreed) -> None:
     first, second, third = (a.notes for a in agreed(tables, missing="token", range_rank=4, precision="exact"))
     assert any("you have no value of it" in note for note in first)
     assert any("3 of your values lie outside" in note for note in second)
-    assert any("you have 5 rows" in note for note in first)
-    assert not any("rows" in note for note in third)
+    assert any("you have only 5 row" in note for note in first)
+    assert not any("row(s)" in note for note in third)
 
 
 def test_agreements_do_not_show_keys(everything: list[Agreement]) -> None:
