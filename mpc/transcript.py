@@ -151,7 +151,7 @@ class TranscriptFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     key_id: str
     digest: Hash
     signers: tuple[Signer, ...]
-    format: Literal["hashcomb transcript 2"] = "hashcomb transcript 2"
+    format: Literal["hashcomb transcript 2"]
 
     def to_json(self) -> str:
         """Return the document as JSON, indented for people."""

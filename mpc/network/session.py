@@ -184,6 +184,7 @@ async def sign_all(link: Any, party: Party, fingerprint: str, key_id: str) -> Tr
     await link.brief(digest)
     signers = await sign_digest(link, party, digest)
     return TranscriptFile(
+        format="hashcomb transcript 2",
         public=link.public,
         steps=link.transcript.entries,
         fingerprint=fingerprint,

@@ -34,7 +34,8 @@ ROUNDS = 5
 _WAYS = 16  # into how many parts a cell is cut
 _EXPONENTS = range(-20, 43)  # of the powers of two between bins; the outermost bins hold all that is beyond
 _SURE = 0.05  # chance that some bin which is empty is taken for one that is not
-_CERTAIN = 5  # standard deviations at which a cell is sure enough to be an end of the range
+_CERTAIN = 4  # standard deviations at which cells are sure enough to be an end of the range
+_PLENTY = 400  # standard deviations of records, of which a few more or less do not count
 _SEEN = 2  # standard deviations at which a part of a cell counts as not empty
 _PSEUDO_RECORDS = 1 << 14
 _MAX_COUNT = 1 << 40
@@ -83,7 +84,8 @@ async def agree_noisy_edges(
     bins = _first_bins()
     counts = await _open(link, [_count(keys, bins) for keys in own], noise)
     threshold = deviation * math.sqrt(2 * math.log(len(bins.first) * len(own) / _SURE))
-    cells = [_seen(bins, count, threshold, feature, link.step) for feature, count in enumerate(counts)]
+    seen = [_seen(bins, count, threshold, feature, link.step) for feature, count in enumerate(counts)]
+    cells = seen
     for _ in range(ROUNDS - 1):
         parts = [_parts(known, _wanted(known, n_leaves)) for known in cells]
         counts = await _open(link, [_count(keys, part) for keys, part in zip(own, parts, strict=True)], noise)
@@ -92,7 +94,7 @@ async def agree_noisy_edges(
             for known, part, count in zip(cells, parts, counts, strict=True)
         ]
     edges = np.stack([quantile_edges(_pseudo_records(known), n_leaves) for known in cells])
-    lo, hi = np.array([_range(known, _CERTAIN * deviation) for known in cells]).T
+    lo, hi = np.array([_range(*both, deviation) for both in zip(seen, cells, strict=True)]).T
     return lo, hi, np.clip(edges, lo[:, None], hi[:, None])
 
 
@@ -147,12 +149,32 @@ def _pseudo_records(cells: _Cells) -> Floats:
     return np.repeat(from_keys(keys), np.diff(upto, prepend=0))
 
 
-def _range(cells: _Cells, least: float) -> tuple[float, float]:
-    """Return the ends of the outermost cells that hold something for certain; an end must not be made of noise."""
-    certain = np.flatnonzero(cells.mass >= least)
-    first, last = (certain[0], certain[-1]) if len(certain) else (0, -1)
-    ends = from_keys(np.array([cells.first[first], cells.first[last] + cells.width[last]]))
-    return float(ends[0]), float(ends[1])
+def _range(seen: _Cells, cells: _Cells, deviation: float) -> tuple[float, float]:
+    """Return the ends of the range.
+
+    They are those of the first bins in which something was seen, which are at most twice too far out. Where there
+    are so many records that a few more or less do not count, and for bins without end, they are those of the finer
+    cells, but not of such as noise alone may have filled.
+    """
+    first = _outermost(cells.mass, deviation)
+    last = len(cells.mass) - 1 - _outermost(cells.mass[::-1], deviation)
+    fine = _ends(cells, first, last) if first <= last else _ends(cells, 0, -1)
+    coarse = _ends(seen, 0, -1)
+    if seen.mass.sum() >= _PLENTY * deviation:
+        return fine
+    lo, hi = (a if abs(b) > 2.0 ** _EXPONENTS[-1] else b for a, b in zip(fine, coarse, strict=True))
+    return min(lo, fine[0]), max(hi, fine[1])
+
+
+def _ends(cells: _Cells, first: int, last: int) -> tuple[float, float]:
+    low, high = from_keys(np.array([cells.first[first], cells.first[last] + cells.width[last]]))
+    return float(low), float(high)
+
+
+def _outermost(mass: Counts, deviation: float) -> int:
+    """Return the first cell at which all so far hold more than noise would put into as many."""
+    noise = _CERTAIN * deviation * np.sqrt(np.arange(1, len(mass) + 1))
+    return int(np.argmax(np.cumsum(mass) >= noise))
 
 
 def _is_whole(cells: _Cells) -> NDArray[np.bool_]:

@@ -40,7 +40,7 @@ FAULTY = Path(__file__).with_name("faulty_owner.py")
 OUTPUTS = (".toml", ".key", ".transcript.json", ".share.json")
 # Every step of an agreement takes place.
 POLICY: dict[str, Any] = {
-    "channels": ["none"],
+    "channels": ["none", "randomized_response"],
     "hashes": ["blake2b", "siphash"],
     "rows": "rounded",
     "categorical": ["color"],
