@@ -208,6 +208,7 @@ class _Run:
             family = policy.hashes[await choose(link, _place(votes.hash, policy.hashes), len(policy.hashes))]
             rules = rules._replace(hash=family)
         check_trial(self.kinds, policy, rules, policy.categories)
+        await session.compare(link)  # owners that were told different depths would lose step with each other
         return rules
 
     async def _epsilon(self, link: Any, channel: str) -> float | None:

@@ -72,7 +72,7 @@ class ExchangerMixin:
         super().data_received(data)  # type: ignore[misc]
         if len(self.bytes) >= 12 and int.from_bytes(self.bytes[8:12], "little") > MAX_MESSAGE:
             raise self._broken(f"announced a message of more than {MAX_MESSAGE} bytes")
-        self.done = self.done or self.buffers.pop(BYE, None) is not None
+        self.buffers.pop(BYE, None)
         abort = self.buffers.pop(ABORT, None)
         if abort is not None:
             names = self.runtime.party.names
@@ -158,6 +158,11 @@ class ExchangerMixin:
         certificate = self.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
         return bool(hashlib.sha256(certificate).hexdigest() == self.runtime.fingerprints[pid])
 
+    def _has_said_all(self) -> bool:
+        """Return whether nothing more is due from the other end: in the last round, its message has come."""
+        came = any(isinstance(message, bytes) for message in self.buffers.values())
+        return self.runtime.ending and (came or self.peer_pid not in self.runtime.due)
+
     def _broken(self, problem: str) -> PartyAborted:
         return PartyAborted(problem, party=self.runtime.party.names[self.peer_pid or 0], step=self.runtime.step)
 
@@ -168,5 +173,5 @@ class ExchangerMixin:
         self.lost.set_result(None)
         if not self.greeted.done():
             self.greeted.set_result(False)
-        if self.ready and not self.done:
+        if self.ready and not self.done and not self._has_said_all():
             self.runtime.fail(self._broken("closed its connection"))

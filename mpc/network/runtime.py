@@ -1,9 +1,8 @@
-"""MPyC, behind a guard: the only file that imports it.
+"""Connections between all participants, on MPyC's runtime.
 
-Importing mpyc parses the host program's ``sys.argv``, configures the root logger and may replace the event-loop
-policy, so it is imported once, in a thread of its own, with all of that put back. Its comparisons open a
-product that can be factored, and its ``transfer`` and ``shutdown`` unpickle what peers send; neither is used
-here. What is used is `Runtime` with its parties and program counter, and the framing of `MessageExchanger`.
+MPyC's comparisons open a product that can be factored, and its ``transfer`` and ``shutdown`` unpickle what peers
+send; neither is used here. What is used is `Runtime` with its parties and labels of messages, and the framing of
+`MessageExchanger`.
 """
 
 from __future__ import annotations
@@ -11,79 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import importlib
-import logging
-import os
 import ssl
-import sys
-import threading
-import warnings
 from collections import Counter
 from collections.abc import Collection, Coroutine, Sequence
-from types import ModuleType
 from typing import Any, TypeVar
 
 from hashcomb.errors import PartyMismatch, PartyTimeout, ProtocolError
 from hashcomb.mpc.network.connection import GREETING_S, ExchangerMixin
+from hashcomb.mpc.network.guard import import_mpyc, runtime_options
 from hashcomb.mpc.network.identity import contexts, fingerprints
 from hashcomb.mpc.network.messages import ABORT, BYE, Hello, abort_message
 from hashcomb.mpc.network.parties import Party
 from hashcomb.mpc.transcript import Transcript
 
-__all__ = ("connect", "import_mpyc")
+__all__ = ("connect",)
 
 T = TypeVar("T")
 
 CLOSING_S = 2.0
 LINGER_S = 5.0  # how long an owner that found a mismatch waits to tell those who come after
-_lock = threading.Lock()
-
-
-# ---------------------------------------------------------------------- import
-def import_mpyc() -> ModuleType:
-    """Import mpyc.runtime without letting it touch the host program; raise `ProtocolError` if it cannot be."""
-    with _lock:
-        if "mpyc.runtime" in sys.modules:
-            return sys.modules["mpyc.runtime"]
-        root = logging.getLogger()
-        argv, handlers, level = sys.argv, root.handlers[:], root.level
-        environment = {name: os.environ.get(name) for name in ("MPYC_NOUVLOOP", "MPYC_MAXWORKERS")}
-        failures: list[BaseException] = []
-        thread = threading.Thread(target=_import_in_thread, args=(failures,), name="hashcomb-import-mpyc")
-        quiet = logging.NullHandler()
-
-        def not_from_there(record: logging.LogRecord) -> bool:
-            return record.thread != thread.ident
-
-        try:
-            root.addHandler(quiet)  # with a handler there, basicConfig does nothing
-            root.addFilter(not_from_there)
-            os.environ["MPYC_NOUVLOOP"] = "1"
-            sys.argv = [argv[0] if argv else "", "--no-log"]
-            thread.start()
-            thread.join()
-        finally:
-            sys.argv = argv
-            root.removeFilter(not_from_there)
-            root.handlers[:], root.level = handlers, level
-            for name, value in environment.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-        if failures:
-            raise ProtocolError(f"mpyc cannot be imported: {type(failures[0]).__name__}") from failures[0]
-        return sys.modules["mpyc.runtime"]
-
-
-def _import_in_thread(failures: list[BaseException]) -> None:
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)  # of this thread; the caller's is not touched
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            importlib.import_module("mpyc.runtime")
-    except BaseException as error:  # SystemExit among them
-        failures.append(error)
-    finally:
-        loop.close()
 
 
 # ---------------------------------------------------------------------- connections
@@ -117,12 +62,14 @@ class _RuntimeMixin:
         self.failure: ProtocolError | None = None
         self.connected: asyncio.Future[None] = self.loop.create_future()
         self.refused: dict[int, str] = {}
+        self.ending = False  # once the last round has begun, those whose message has come may leave
+        self.due: set[int] = set()
         self.exchangers: set[Any] = set()  # all connections, of strangers too
         self._unmet = {pid for pid in range(len(party.peers)) if pid != party.index}
         self._all_met = asyncio.Event()
         handler = self.loop.get_exception_handler()
         parties = [mpyc.Party(i, peer.host, peer.port) for i, peer in enumerate(party.peers)]
-        super().__init__(party.index, parties, _options(party.threshold))  # type: ignore[call-arg]
+        super().__init__(party.index, parties, runtime_options(party.threshold))  # type: ignore[call-arg]
         self.loop.set_exception_handler(handler)  # the host's loop keeps the host's handler
 
     def meet(self, pid: int) -> None:
@@ -193,7 +140,7 @@ class _RuntimeMixin:
             for dial in dials:
                 dial.cancel()
             if server is not None:
-                server.close()
+                await self._stop_listening(server)
             for exchanger in list(self.exchangers):
                 exchanger.close_unmet()
 
@@ -210,6 +157,14 @@ class _RuntimeMixin:
             raise ProtocolError(
                 f"cannot listen on port {own.port}: {error.strerror}", party=own.name, step="connect"
             ) from None
+
+    async def _stop_listening(self, server: asyncio.Server) -> None:
+        """Close the server; not in the turn in which it accepts somebody, whose socket asyncio would then forget."""
+        with contextlib.suppress(NotImplementedError):  # of loops that have no readers
+            for listening in server.sockets:
+                self.loop.remove_reader(listening.fileno())
+        await asyncio.sleep(0)
+        server.close()
 
     async def _dial(self, peer: Any, context: ssl.SSLContext | None) -> None:
         pause = 0.02
@@ -301,6 +256,7 @@ class _RuntimeMixin:
         self._raise_failure()
         self.n_rounds += 1
         listed = [payloads] * len(self.names) if isinstance(payloads, bytes) else list(payloads)
+        self.due = {peer.pid for peer in self._peers if peer.pid in of}
         for peer in self._peers:
             if peer.pid in to:
                 self._number(self._n_sent, peer.pid)
@@ -312,6 +268,7 @@ class _RuntimeMixin:
                 self._number(self._n_received, peer.pid)
                 got = self._receive_message(peer.pid)  # type: ignore[attr-defined]
                 listed[peer.pid] = got if isinstance(got, bytes) else await got
+                self.due.discard(peer.pid)
         return listed
 
     def _number(self, counts: Counter[int], pid: int) -> None:
@@ -364,12 +321,6 @@ class _RuntimeMixin:
 def _patience(context: ssl.SSLContext | None) -> dict[str, Any]:
     """Return how long TLS may take to begin and to end; without TLS there is nothing to wait for."""
     return {} if context is None else {"ssl_handshake_timeout": GREETING_S, "ssl_shutdown_timeout": CLOSING_S}
-
-
-def _options(threshold: int) -> Any:
-    options = sys.modules["mpyc"]._get_arg_parser().parse_args([])
-    options.threshold, options.no_prss, options.no_async, options.no_log = threshold, True, False, True
-    return options
 
 
 async def connect(party: Party, hello: Hello) -> Any:

@@ -119,6 +119,7 @@ async def meet(party: Party, steps: Callable[[Any], Awaitable[T]], purpose: str)
             await dismiss(link)
         else:
             await assist(link)
+        link.ending = True
         await compare(link)
         return result
 
@@ -211,5 +212,6 @@ async def sign_digest(link: Any, party: Party, digest: bytes) -> tuple[Signer, .
     for signer in signers:
         if signer.public_key and not signer.has_signed(digest):
             raise PartyMismatch("signed another transcript, or not with its key", party=signer.name, step=link.step)
+    link.ending = True
     await link.exchange(b"")  # nobody goes and writes anything before all have seen all signatures
     return signers

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hashcomb.mpc.arithmetic.fields import BITS, COUNTS, Field, lagrange_at_zero
-from hashcomb.mpc.network.runtime import import_mpyc
+from hashcomb.mpc.network.guard import import_mpyc
 
 P = (1 << 61) - 1
 CORNERS = [0, 1, 2, P - 1, P - 2, (1 << 31) - 1, 1 << 31, 1 << 60]

@@ -104,9 +104,9 @@ def imports(path: Path) -> set[str]:
 
 
 def test_nothing_is_pickled_and_mpyc_has_one_door() -> None:
-    """No file of ours imports pickle, and only mpc/network/runtime.py imports mpyc."""
+    """No file of ours imports pickle, and only mpc/network/guard.py imports mpyc."""
     assert not [path for path in OURS if {"pickle", "cloudpickle", "dill", "shelve", "marshal"} & imports(path)]
-    assert {path.name for path in OURS if "mpyc" in imports(path)} == {"runtime.py"}
+    assert {path.name for path in OURS if "mpyc" in imports(path)} == {"guard.py"}
 
 
 def test_version_is_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hashcomb.mpc.arithmetic.fields import BITS, COUNTS, Field, lagrange_at_zero
 from hashcomb.mpc.arithmetic.shamir import Shamir
-from hashcomb.mpc.network.runtime import import_mpyc
+from hashcomb.mpc.network.guard import import_mpyc
 
 P = COUNTS.order
 N = 3000
