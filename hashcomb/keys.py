@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hashcomb.atomic import KEY_MARK, writing
 from hashcomb.errors import KeyMaterialError
 
-__all__ = ("Key", "Keystream", "RecordWords")
+__all__ = ("Key", "Keystream", "RecordWords", "read_secret", "write_secret")
 
 KEY_BYTES = 32
 _FILE = re.compile(KEY_MARK.decode() + r"1:([0-9a-f]{64}):([0-9a-f]{16})\n?")
@@ -84,18 +84,7 @@ class Key:
             If the file cannot be read, is damaged, or others may read it.
         """
         path = Path(path)
-        try:
-            with path.open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                text = file.read(1024).decode("ascii", "replace")
-        except OSError as error:
-            raise KeyMaterialError(f"key file {str(path)!r}: {error.strerror}") from None
-        if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-            raise KeyMaterialError(
-                f"key file {str(path)!r} can be read by others (mode {stat.S_IMODE(mode):04o})",
-                hint=f"run: chmod 600 {path}",
-            )
-        return cls(_parse(text, path))
+        return cls(_parse(read_secret(path, "key", 1024).decode("ascii", "replace"), path))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the Key to a new file with mode 0600.
@@ -111,15 +100,7 @@ class Key:
             If the file exists or cannot be written.
         """
         line = f"{KEY_MARK.decode()}1:{self._secret.hex()}:{self.id}\n".encode("ascii")
-        try:
-            with writing(path, mode=0o600, overwrite=False) as file:
-                file.write(line)
-        except FileExistsError:
-            raise KeyMaterialError(
-                f"key file {os.fspath(path)!r} exists", hint="a key is never overwritten; choose another name"
-            ) from None
-        except OSError as error:
-            raise KeyMaterialError(f"key file {os.fspath(path)!r}: {error.strerror}") from None
+        write_secret(path, "key", line)
 
     @property
     def id(self) -> str:
@@ -165,6 +146,32 @@ class Key:
 
     def __repr__(self) -> str:
         return f"Key(id={self.id!r})"
+
+
+def write_secret(path: str | os.PathLike[str], what: str, content: bytes) -> None:
+    """Write a new file with mode 0600; raise `KeyMaterialError` if it exists or cannot be written."""
+    try:
+        with writing(path, mode=0o600, overwrite=False) as file:
+            file.write(content)
+    except FileExistsError:
+        hint = f"a {what} is never overwritten; choose another name"
+        raise KeyMaterialError(f"{what} file {os.fspath(path)!r} exists", hint=hint) from None
+    except OSError as error:
+        raise KeyMaterialError(f"{what} file {os.fspath(path)!r}: {error.strerror}") from None
+
+
+def read_secret(path: Path, what: str, limit: int) -> bytes:
+    """Read at most so many bytes of a file; raise `KeyMaterialError` if it cannot be, or others can read it too."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(limit)
+    except OSError as error:
+        raise KeyMaterialError(f"{what} file {str(path)!r}: {error.strerror}") from None
+    if os.name == "posix" and mode & 0o077:
+        problem = f"{what} file {str(path)!r} can be read by others (mode {mode:04o})"
+        raise KeyMaterialError(problem, hint=f"run: chmod 600 {path}")
+    return content
 
 
 def _parse(text: str, path: Path) -> bytes:

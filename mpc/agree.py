@@ -181,7 +181,7 @@ class _Run:
         self.watch.start("confirm")
         link.transcript.add("result", spec.fingerprint.encode(), key.id.encode())
         await confirm(link, key, link.transcript.digest())
-        record = await session.sign_all(link, self.party, spec.fingerprint, key.id)
+        record = await session.sign_all(link, spec.fingerprint, key.id)
         return Agreement(
             spec=spec,
             key=key,

@@ -50,10 +50,10 @@ async def help_owners(party: Party, policy: Policy | None = None, *, progress: P
             "is an owner", party=party.me, hint="use hashcomb.mpc.agree, or give the peer role 'helper'"
         )
     watch = Watch(progress)
-    return await session.hold(party, policy or Policy(), [], watch, lambda link: _help(link, party, watch))
+    return await session.hold(party, policy or Policy(), [], watch, lambda link: _help(link, watch))
 
 
-async def _help(link: Any, party: Party, watch: Watch) -> str:
+async def _help(link: Any, watch: Watch) -> str:
     watch.start("nonces")
     await session.exchange_nonces(link)
     watch.start("help")
@@ -62,5 +62,5 @@ async def _help(link: Any, party: Party, watch: Watch) -> str:
     digest = await link.brief(b"")
     if len(digest) != 32:
         raise PartyAborted("sent no hash of a transcript", party=link.names[link.owners[0]], step=link.step)
-    await session.sign_digest(link, party, digest)
+    await session.sign_digest(link, digest)
     return str(digest.hex())

@@ -163,9 +163,6 @@ async def _sums(link: Link, mine: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 # ---------------------------------------------------------------------- helpers
-_N_SIZES = {"negative_sums": 2, "prepare": 1, "ask": 1, "reached_by": 2, "largest_tally": 1, "sums": 1}
-
-
 async def _brief(link: Link, what: str, *sizes: int) -> None:
     await link.brief(msgspec.json.encode(_Plan(what, link.step, sizes)))
 
@@ -197,19 +194,20 @@ async def assist(link: Link) -> None:
     than the threshold allows, it could read everything.
     """
     asking = Somebody(link)
-    bodies: dict[str, Callable[..., Awaitable[Any]]] = {
-        "negative_sums": lambda n, n_bits: _negative_sums(link, np.zeros(n, dtype=np.int64), n_bits),
-        "prepare": asking.prepare_masks,
-        "ask": lambda n: asking.answer(np.zeros(n, dtype=bool)),
-        "reached_by": lambda n, needed: _reached_by(link, np.zeros(n, dtype=bool), needed),
-        "largest_tally": lambda n: _largest_tally(link, np.zeros(n, dtype=bool)),
-        "sums": lambda n: _sums(link, np.zeros(n, dtype=np.int64)),
+    bodies: dict[str, tuple[int, Callable[..., Awaitable[Any]] | None]] = {  # how many sizes it has, and what is done
+        "negative_sums": (2, lambda n, n_bits: _negative_sums(link, np.zeros(n, dtype=np.int64), n_bits)),
+        "prepare": (1, asking.prepare_masks),
+        "ask": (1, lambda n: asking.answer(np.zeros(n, dtype=bool))),
+        "reached_by": (2, lambda n, needed: _reached_by(link, np.zeros(n, dtype=bool), needed)),
+        "largest_tally": (1, lambda n: _largest_tally(link, np.zeros(n, dtype=bool))),
+        "sums": (1, lambda n: _sums(link, np.zeros(n, dtype=np.int64))),
+        "end": (0, None),
     }
     while True:
         message = await link.brief(b"")
         try:
             plan = msgspec.json.decode(message, type=_Plan)
-            body, n_sizes = (None, 0) if plan.what == "end" else (bodies[plan.what], _N_SIZES[plan.what])
+            n_sizes, body = bodies[plan.what]
         except (msgspec.DecodeError, KeyError):
             plan, n_sizes = _Plan("", "", ()), 1
         if (

@@ -135,7 +135,7 @@ class _Resharing:
         new = combine_subshares(received, old, self.party.me, names, self.quorum, nonce)
         self.watch.start("confirm")
         link.transcript.add("result", new.set_id.encode(), new.key_id.encode())
-        await session.sign_digest(link, self.party, link.transcript.digest())
+        await session.sign_digest(link, link.transcript.digest())
         return new
 
     async def _old_holders(self, link: Any) -> tuple[Sharing, list[str]]:

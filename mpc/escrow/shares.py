@@ -11,14 +11,13 @@ import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hashcomb.atomic import writing
 from hashcomb.documents import MAX_BYTES, parse_json, to_record
 from hashcomb.errors import FileFormatError, HashcombError, KeyMaterialError
+from hashcomb.keys import read_secret, write_secret
 from hashcomb.mpc.arithmetic.prime_field import ELEMENT_BYTES, is_element
 from hashcomb.mpc.escrow.sharing import PublicRecord, Sharing, fields_of
 from hashcomb.mpc.new_files import check_file_names, write_new
@@ -87,14 +86,7 @@ class Share(Sharing, frozen=True, kw_only=True):
         KeyMaterialError
             If the file exists or cannot be written.
         """
-        try:
-            with writing(path, mode=0o600, overwrite=False) as file:
-                file.write(_file_bytes(self))
-        except FileExistsError:
-            hint = "a share is never overwritten; choose another name"
-            raise KeyMaterialError(f"share file {os.fspath(path)!r} exists", hint=hint) from None
-        except OSError as error:
-            raise KeyMaterialError(f"share file {os.fspath(path)!r}: {error.strerror}") from None
+        write_secret(path, "share", _file_bytes(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Share:
@@ -113,7 +105,8 @@ class Share(Sharing, frozen=True, kw_only=True):
             If it is no share, of another version, truncated or edited.
         """
         path = Path(path)
-        text = _read(path)
+        require_regular(path)
+        text = read_secret(path, "share", MAX_BYTES + 1)
         try:
             return _share_of(_checked(parse_json(text), str(path)))
         except FileFormatError:
@@ -170,21 +163,6 @@ def _digest(rest: dict[str, Any]) -> str:
     """Return the SHA-256 of a document in the one form that does not depend on spaces and order."""
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(b"hashcomb share file\0" + text.encode()).hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    require_regular(path)
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise KeyMaterialError(f"share file {str(path)!r}: {error.strerror}") from None
-    if os.name == "posix" and mode & 0o077:
-        raise KeyMaterialError(
-            f"share file {str(path)!r} can be read by others (mode {mode:04o})", hint=f"run: chmod 600 {path}"
-        )
-    return text
 
 
 def _checked(document: Any, file: str) -> dict[str, Any]:

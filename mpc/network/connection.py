@@ -93,8 +93,8 @@ class ExchangerMixin:
         if magic != MAGIC or version == VERSION:
             return
         runtime = self.runtime
-        pid = self.peer_pid if self.dialed else next(filter(self._is_pinned, range(len(runtime.party.peers))), None)
-        if pid is None or not self._is_pinned(pid) or not (self.dialed or runtime.party.secure):
+        pid = self.peer_pid if self.dialed else self._known_as()
+        if pid is None or not self._is_pinned(pid):
             raise ValueError("a stranger that speaks another version")
         runtime.meet(pid)
         if not self.dialed:
@@ -134,14 +134,14 @@ class ExchangerMixin:
     def _compare_order(self, pid: int) -> None:
         """Raise if an owner, known by its certificate, counts itself at another place than it has here."""
         runtime = self.runtime
-        here = [place for place in range(len(runtime.party.peers)) if runtime.party.secure and self._is_pinned(place)]
-        if not here or here[0] in (pid, runtime.party.index):
+        here = self._known_as()
+        if here is None or here in (pid, runtime.party.index):
             return
-        runtime.meet(here[0])
-        self._say_hello(here[0])
+        runtime.meet(here)
+        self._say_hello(here)
         hint = "[[peer]] must have the same order at every owner"
         problem = "has another policy or list of owners, or another order of them"
-        raise PartyMismatch(problem, party=runtime.party.names[here[0]], step="connect", hint=hint)
+        raise PartyMismatch(problem, party=runtime.party.names[here], step="connect", hint=hint)
 
     def _compare_features(self, n_features: int, features: bytes, name: str) -> None:
         hello = self.runtime.hello
@@ -151,6 +151,11 @@ class ExchangerMixin:
         if features != hello.features:
             hint = "the columns must have the same names in the same order at every owner"
             raise PartyMismatch("has other names of features", party=name, step="connect", hint=hint)
+
+    def _known_as(self) -> int | None:
+        """Return whose certificate the other end has; None if nobody's, or without TLS."""
+        party = self.runtime.party
+        return next(filter(self._is_pinned, range(len(party.peers))), None) if party.secure else None
 
     def _is_pinned(self, pid: int) -> bool:
         if not self.runtime.party.secure:

@@ -58,13 +58,13 @@ async def hold(
     ProtocolError
         If there is no result.
     """
-    signing_key(party)  # before anybody waits for a signature that cannot be
+    secret = signing_key(party)  # before anybody waits for a signature that cannot be
     public = public_part(party, policy, purpose)
     features = hashlib.sha256(msgspec.json.encode(kinds)).digest() if kinds else bytes(32)
     watch.start("connect")
     link = await connect(party, Hello(session=public_digest(public), n_features=len(kinds), features=features))
     link.public = public | {"features": [list(pair) for pair in kinds]}
-    link.transcript = Transcript(public_digest(link.public))
+    link.signing_key, link.transcript = secret, Transcript(public_digest(link.public))
     watch.link = link
     try:
         # A helper hears of a silent owner from the others, who know which it is, when their time is up.
@@ -173,7 +173,7 @@ async def exchange_nonces(link: Any) -> None:
     link.transcript.add(link.step, *nonces)
 
 
-async def sign_all(link: Any, party: Party, fingerprint: str, key_id: str) -> TranscriptFile:
+async def sign_all(link: Any, fingerprint: str, key_id: str) -> TranscriptFile:
     """Sign the transcript, check the signatures of all others, and wait until all have done so.
 
     Raises
@@ -183,7 +183,7 @@ async def sign_all(link: Any, party: Party, fingerprint: str, key_id: str) -> Tr
     """
     digest = link.transcript.digest()
     await link.brief(digest)
-    signers = await sign_digest(link, party, digest)
+    signers = await sign_digest(link, digest)
     return TranscriptFile(
         format="hashcomb transcript 2",
         public=link.public,
@@ -195,7 +195,7 @@ async def sign_all(link: Any, party: Party, fingerprint: str, key_id: str) -> Tr
     )
 
 
-async def sign_digest(link: Any, party: Party, digest: bytes) -> tuple[Signer, ...]:
+async def sign_digest(link: Any, digest: bytes) -> tuple[Signer, ...]:
     """Sign a hash, check the signatures of all others under it, and wait until all have done so.
 
     Raises
@@ -203,11 +203,11 @@ async def sign_digest(link: Any, party: Party, digest: bytes) -> tuple[Signer, .
     PartyMismatch
         If somebody signed something else, or with another key.
     """
-    secret = signing_key(party)
-    signatures = await link.exchange(b"" if secret is None else sign(secret, digest, party.me))
+    own = b"" if link.signing_key is None else sign(link.signing_key, digest, link.names[link.me])
+    signatures = await link.exchange(own)
     signers = tuple(
-        Signer(name=name, role=role, certificate=certificate, public_key=key, signature=signature.hex())  # type: ignore[arg-type]
-        for (name, role, certificate, key), signature in zip(_signers(party), signatures, strict=True)
+        Signer(name=name, role=role, certificate=certificate, public_key=key, signature=signature.hex())
+        for (name, role, certificate, key), signature in zip(link.public["peers"], signatures, strict=True)
     )
     for signer in signers:
         if signer.public_key and not signer.has_signed(digest):
