@@ -6,20 +6,22 @@ import math
 import operator
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.channels import Channel, channels_of, reported_features
-from hashcomb.channels.randomizer import Randomizer
+from hashcomb.channels import Channel, channels_of
+from hashcomb.clean import CleanTokens
 from hashcomb.columns import Columns, as_frame, frame_like
 from hashcomb.comb import Comb
+from hashcomb.encoding import RowEncoder
 from hashcomb.errors import DataError, KeyMaterialError, SpecError, WeakPrivacyWarning
 from hashcomb.header import TokenHeader, stamp
 from hashcomb.keys import Key
+from hashcomb.laws import TokenLaws
 from hashcomb.noise import FreshNoise, MemoNoise, Noise, seeded
-from hashcomb.placing import CHUNK_VALUES, look_up, run_chunks
 from hashcomb.reading import TokenReader
 from hashcomb.spec import Spec
 from hashcomb.tokens import Codebook
@@ -86,13 +88,14 @@ class HashComb:
         self._comb = Comb(spec)
         self._channels = channels_of(spec)
         _warn_of_no_epsilon(self._channels)
-        self._randomizer = _randomizer(spec, self._channels)
         self._values = Values(spec, self._comb, self._channels)
         self._book = Codebook(spec, key, dataset=dataset, round=round, channels=self._channels)
         self._reader = TokenReader(spec, self._book)
-        by_leaf = self._book.by_leaf if self._channels is None else None
-        self._by_leaf = None if by_leaf is None else self._comb.arrange(by_leaf)
-        self._n_threads = n_threads
+        self._rows = RowEncoder(spec, self._comb, self._book, self._channels, n_threads)
+
+    @cached_property
+    def _clean(self) -> CleanTokens:
+        return CleanTokens(self.spec, self._arguments[1], self._book, self._channels)
 
     @property
     def header(self) -> TokenHeader:
@@ -113,6 +116,30 @@ class HashComb:
         Privacy: sorted by token, they tell how many there are and nothing of the order of leaves.
         """
         return self._book.issued_tokens()
+
+    def laws(self) -> TokenLaws:
+        """Return how the leaf tokens of each column come about, for one who learns from them without the Key.
+
+        Returns
+        -------
+        TokenLaws
+            One `hashcomb.laws.TokenLaw` for each feature. Of randomized response, the header of tokens tells as much
+            (`hashcomb.laws.laws_of`).
+
+        Raises
+        ------
+        SpecError
+            If tokens are not those of leaves.
+        ChannelError
+            If missing values and features that are not reported have one token.
+
+        Notes
+        -----
+        Privacy: who is given the laws of a channel that respects the order of leaves learns that order, up to its
+        direction, and may read a report as one would who has the Key and not the edges. Reports stay as private as
+        the channel makes them.
+        """
+        return self._clean.laws()
 
     # ------------------------------------------------------------------ encode
     def encode(
@@ -172,6 +199,32 @@ class HashComb:
         """
         noise = self._noise(seed, memo_key, record_ids is not None)
         return self._encode(table, noise, 0, out, record_ids)
+
+    def encode_clean(self, table: Any) -> Any:
+        """Encode rows past the channel, to use at home a model that was trained on reports.
+
+        Parameters
+        ----------
+        table : array_like of shape (n_rows, n_features), a mapping of columns, or a data frame
+            As for `encode`.
+
+        Returns
+        -------
+        TokenArray or data frame
+            As from `encode`, with a header that names no channel. Without a channel in the Spec, the same as from
+            `encode`. Where every leaf belongs to one report (randomized response), the token of that report; for
+            other channels, a token of the leaf that is nobody's report and that `decode` does not know.
+
+        Raises
+        ------
+        DataError
+            As `encode`.
+
+        Notes
+        -----
+        Privacy: these tokens have no differential privacy. They are for the owner's own models and must not leave it.
+        """
+        return self._encode(table, None, 0, None, None)
 
     def encode_batches(
         self,
@@ -243,23 +296,18 @@ class HashComb:
                 filled = None  # it is not ours to fill, nor to clear
                 raise DataError(f"out must have shape {shape}")
             tokens = np.empty(shape, dtype=self._book.dtype) if out is None else out.view(np.ndarray)
-            self._encode_all(columns, noise, first_row, tokens)
+            clean = self._clean.fill if noise is None and self._channels is not None else None
+            self._rows.fill(columns, noise, first_row, tokens, clean)
         except BaseException:
             if filled is not None:
                 filled[...] = 0  # nothing half encoded stays in the caller's array
             raise
+        header = self.header if clean is None else self._clean.header
         if frame is None:
-            return stamp(tokens, self.header)
+            return stamp(tokens, header)
         flat = tokens.reshape(columns.n_rows, -1)
-        named = {name: np.ascontiguousarray(flat[:, j]) for j, name in enumerate(self.header.columns)}
-        return frame_like(table, named, self.header.to_json())
-
-    def _encode_all(self, columns: Columns, noise: Noise | None, first_row: int, tokens: Array) -> None:
-        def work(start: int, stop: int) -> None:
-            self._encode_rows(columns, noise, first_row, start, stop, tokens)
-
-        chunk = CHUNK_VALUES << (5 if self._by_leaf is not None else 1)
-        run_chunks(work, columns.n_rows, len(self.spec.features), chunk, self._n_threads)
+        named = {name: np.ascontiguousarray(flat[:, j]) for j, name in enumerate(header.columns)}
+        return frame_like(table, named, header.to_json())
 
     def _check_output(self, out: Any, frame: Any) -> None:
         if frame is not None:
@@ -267,24 +315,6 @@ class HashComb:
         wanted = isinstance(out, np.ndarray) and out.dtype == self._book.dtype
         if not wanted or not out.flags.c_contiguous or not out.flags.writeable:
             raise DataError(f"out must be a writeable, C-ordered array of {self._book.dtype}")
-
-    def _encode_rows(
-        self, columns: Columns, noise: Noise | None, first_row: int, start: int, stop: int, tokens: Array
-    ) -> None:
-        values = columns.block(start, stop)
-        if self._by_leaf is not None:
-            look_up(self._comb, values, self._by_leaf, tokens[start:stop], first_row + start)
-            return
-        leaves: NDArray[np.int32] = np.empty(values.shape, dtype=np.int32)
-        look_up(self._comb, values, self._comb.leaf_numbers, leaves, first_row + start)
-        if noise is not None:
-            leaves = self._report(leaves, noise, first_row + start)
-        self._book.tokens(leaves, tokens[start:stop])
-
-    def _report(self, leaves: NDArray[np.int32], noise: Noise, row: int) -> NDArray[np.int32]:
-        assert self._randomizer is not None
-        choice = noise.choice(row, leaves) if self._randomizer.some else None
-        return self._randomizer.reports(leaves, noise.words(row, leaves), choice)
 
     # ------------------------------------------------------------------ decode
     def decode(self, tokens: Any, representative: Decoding | None = None) -> Any:
@@ -373,12 +403,6 @@ class HashComb:
 
 def _as_table(values: Array | list[Any]) -> Array:
     return values if isinstance(values, np.ndarray) else np.array(values, dtype=object).T
-
-
-def _randomizer(spec: Spec, channels: Sequence[Channel] | None) -> Randomizer | None:
-    if channels is None:
-        return None
-    return Randomizer(channels, spec.used_leaves, spec.n_leaves, reported_features(spec))
 
 
 def _warn_of_no_epsilon(channels: Sequence[Channel] | None) -> None:

@@ -12,7 +12,37 @@ from numpy.typing import NDArray
 from hashcomb.errors import FileFormatError
 from hashcomb.spec import MAX_DEPTH, MAX_NAME, ChannelSpec, TokenKind
 
-__all__ = ("TokenArray", "TokenHeader", "header_of_frame", "stamp")
+__all__ = ("SymbolDomain", "TokenArray", "TokenHeader", "header_of_frame", "stamp")
+
+_MAX_ROUND = 1 << 63
+
+
+class SymbolDomain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a channel's symbols are, so that one who has no Key can rebuild the channel.
+
+    Parameters
+    ----------
+    used : tuple of int
+        How many leaves each feature can fill.
+    ordered : tuple of bool
+        Whether they are the leaves of a comb, in order; categories are not.
+    missing : bool
+        Whether missing values have a symbol of their own, behind the others.
+    blank : tuple of int, optional
+        Each feature's token of what is not reported, where records report only some of their features.
+    """
+
+    used: tuple[int, ...]
+    ordered: tuple[bool, ...]
+    missing: bool
+    blank: tuple[int, ...] | None = None
+
+    def fits(self, header: TokenHeader) -> bool:
+        """Return whether a Spec with these names and this depth can have such symbols."""
+        n_features = len(header.features)
+        lengths = {len(self.used), len(self.ordered), n_features if self.blank is None else len(self.blank)}
+        tokens = all(0 <= token < 1 << header.token_bits for token in self.blank or ())
+        return lengths == {n_features} and tokens and all(1 <= used <= 1 << header.depth for used in self.used)
 
 
 class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,9 +67,11 @@ class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     round : int
         Number of the round, a public salt.
     channel : ChannelSpec, optional
-        The randomizer that the leaves went through.
+        The randomizer that the leaves went through; none for tokens of true leaves.
+    domain : SymbolDomain, optional
+        The symbols of the channel, from version 2 on.
     version : int
-        Version of this format.
+        Version of this format: 2 where there is a domain, else 1.
     """
 
     fingerprint: str
@@ -51,6 +83,7 @@ class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     dataset: str = ""
     round: int = 0
     channel: ChannelSpec | None = None
+    domain: SymbolDomain | None = None
     version: int = 1
 
     @property
@@ -67,7 +100,10 @@ class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     def to_json(self) -> str:
         """Return the header as one line of JSON."""
-        return msgspec.json.encode(self).decode()
+        document = msgspec.to_builtins(self)
+        if self.domain is None:
+            del document["domain"]  # version 1, which has no such field
+        return msgspec.json.encode(document).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes, *, file: str = "tokens") -> Self:
@@ -76,7 +112,7 @@ class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             header = msgspec.json.decode(text, type=cls)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise FileFormatError("the header cannot be read", file=file) from None
-        if header.version != 1:
+        if header.version not in (1, 2):
             raise FileFormatError("the header is of another version", file=file)
         if not _is_plausible(header):
             raise FileFormatError("the header holds what no header can", file=file)
@@ -126,10 +162,12 @@ def _is_plausible(header: TokenHeader) -> bool:
         and 1 <= header.depth <= MAX_DEPTH
         and (isinstance(header.tokens, str) or 1 <= header.tokens <= header.depth)
         and header.token_bits in (32, 64)
-        and header.round >= 0
+        and 0 <= header.round < _MAX_ROUND
         and re.fullmatch("[0-9a-f]{64}", header.fingerprint) is not None
         and re.fullmatch("[0-9a-f]{16}", header.key_id) is not None
         and (header.channel is None or header.channel.kind.isprintable())
+        and (header.version == 2) == (header.domain is not None)
+        and (header.domain is None or (header.channel is not None and header.domain.fits(header)))
     )
 
 

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
@@ -22,10 +23,10 @@ from hashcomb.channels import Channel, reported_features
 from hashcomb.channels.randomizer import n_slots, reports_leaves
 from hashcomb.columns import refuse_where
 from hashcomb.errors import KeyMaterialError, SpecError, WeakPrivacyWarning
-from hashcomb.header import TokenHeader
+from hashcomb.header import SymbolDomain, TokenHeader
 from hashcomb.keys import Key
 from hashcomb.scalars import is_utf8
-from hashcomb.spec import Spec
+from hashcomb.spec import Categorical, Spec
 
 __all__ = ("Codebook",)
 
@@ -138,6 +139,16 @@ class Codebook:
         self._inverse: tuple[int, int, NDArray[Any], NDArray[np.int32]] | None = None
         if self._eager:
             self._hash_all()
+        if spec.channel is not None:
+            self.header = msgspec.structs.replace(self.header, domain=self._domain(), version=2)
+
+    def _domain(self) -> SymbolDomain:
+        spec, blank = self.spec, None
+        if reported_features(spec) < len(spec.features):
+            last = len(self._sizes) - 1
+            blank = tuple(int(self._hashed_node(j, last, self.blank)) for j in range(len(spec.features)))
+        ordered = tuple(not isinstance(feature, Categorical) for feature in spec.features)
+        return SymbolDomain(used=spec.used_leaves, ordered=ordered, missing=spec.missing == "token", blank=blank)
 
     def _lay_out(self, spec: Spec, channels: Sequence[Channel] | None) -> None:
         """Say which nodes there are: those of combs, or reports of another kind, which take level 0."""
@@ -282,6 +293,12 @@ class Codebook:
         """Return the tokens that encoding can yield, sorted, for every feature and encoded level."""
         places = [(j, position) for j in range(len(self._keys)) for position in range(len(self._sizes))]
         return [np.sort(self._hashed_level(j, position)[self._issued(j, position)]) for j, position in places]
+
+    def _hashed_node(self, feature: int, position: int, node: int) -> Any:
+        """Return the token of one node, hashing it if it has not occurred yet."""
+        if not self._known[feature, self._offset[position] + node]:
+            self._hash(feature, position, np.array([node]))
+        return self._table[feature, self._offset[position] + node]
 
     def _hashed_level(self, feature: int, position: int) -> NDArray[Any]:
         """Return the tokens of all nodes of a level, hashing those that have not occurred yet."""

@@ -23,6 +23,7 @@ from hashcomb.audit import AuditResult, audit
 from hashcomb.audit.evidence import best_event, epsilon_bound, features_apart, places_apart, score_tables, unlikely
 from hashcomb.channels import Channel, LastHead, Matrix, SquareWave
 from hashcomb.cli.audit import audit as command
+from hashcomb.encoding import RowEncoder
 from hashcomb.errors import ChannelError, SpecError
 from hashcomb.files import write_spec
 from hashcomb.keys import Keystream
@@ -210,19 +211,19 @@ def test_a_slightly_wrong_constant_is_caught_by_the_fit(monkeypatch: pytest.Monk
 def test_a_defect_of_one_feature_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Among twenty features that share a channel, the one that never reports its first leaf is named."""
 
-    def encode(codec: HashComb, *arguments: Any) -> np.ndarray:
+    def encode(codec: Any, *arguments: Any) -> np.ndarray:
         reports = REPORT(codec, *arguments)
         reports[:, 7] = np.maximum(reports[:, 7], 1)
         return reports
 
-    monkeypatch.setattr(HashComb, "_report", encode)
+    monkeypatch.setattr(RowEncoder, "_report", encode)
     found = audit(spec_of(leaf_response(1.0), 20), n_draws=N, confidence=SURE, seed=1)
     check = next(check for check in found.channels[0].checks if check.name == "every feature and report")
     assert not check.passed
     assert check.where == "at feature 'x7', report 0"
 
 
-REPORT, ENCODE, START = HashComb._report, HashComb._encode, Keystream.__init__
+REPORT, ENCODE, START = RowEncoder._report, HashComb._encode, Keystream.__init__
 
 
 # ---------------------------------------------------------------------- words used twice

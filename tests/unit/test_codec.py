@@ -67,7 +67,7 @@ def test_bytes_do_not_depend_on_chunks_or_threads(
     seed = 3 if noisy else None
     whole = np.asarray(HashComb(spec, key, n_threads=1).encode(table, seed=seed))
     for chunk, threads in ((5, 1), (35, 3), (1000, 2)):
-        monkeypatch.setattr("hashcomb.codec.CHUNK_VALUES", chunk)
+        monkeypatch.setattr("hashcomb.encoding.CHUNK_VALUES", chunk)
         assert (np.asarray(HashComb(spec, key, n_threads=threads).encode(table, seed=seed)) == whole).all()
     batches = HashComb(spec, key).encode_batches([table[:1], table[1:100], table[100:101], table[101:]], seed=seed)
     assert (np.concatenate(list(batches)) == whole).all()

@@ -206,7 +206,7 @@ def test_a_header_that_is_none(text: str | bytes) -> None:
 def test_header_of_another_version(header: TokenHeader) -> None:
     """A header of another version is not guessed at."""
     with pytest.raises(FileFormatError, match="version"):
-        TokenHeader.from_json(header.to_json().replace('"version":1', '"version":2'))
+        TokenHeader.from_json(header.to_json().replace('"version":1', '"version":3'))
 
 
 def test_columns_of_a_comb(key: Key) -> None:

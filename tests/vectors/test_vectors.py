@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hashcomb import Categorical, ChannelSpec, HashComb, Key, Quantile, Spec, Uniform
+from hashcomb import Categorical, ChannelSpec, HashComb, Key, Quantile, Spec, TokenHeader, Uniform
 from hashcomb.errors import HashcombWarning
 
 FILE = Path(__file__).parent / "vectors.json"
@@ -63,6 +63,19 @@ def answers(rules: dict[str, Any]) -> dict[str, Any]:
 def test_known_answers(name: str) -> None:
     """Canonical bytes, fingerprint, header, tokens and ranks are those on file."""
     assert answers(cases()[name]) == json.loads(FILE.read_text(encoding="utf-8"))["cases"][name]
+
+
+# As headers of randomized tokens were before version 2.
+HEADER_1 = (
+    '{"fingerprint":"0070a7de01e7d95e0621485719fd927c63d0696a53c0ea248f4c44da23cc7c53","key_id":"c521462f8299be5b",'
+    '"features":["width","größe","color"],"tokens":"leaf","depth":3,"token_bits":64,"dataset":"","round":0,'
+    '"channel":{"kind":"randomized_response","params":{"epsilon":1.5}},"version":1}'
+)
+
+
+def test_the_old_header_is_read() -> None:
+    """A header of version 1 that names a channel is read, and written as it was."""
+    assert TokenHeader.from_json(HEADER_1).to_json() == HEADER_1
 
 
 def test_key_id_and_derivation() -> None:

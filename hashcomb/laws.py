@@ -1,0 +1,292 @@
+"""Laws of tokens: what one who learns from randomized tokens must know of the channel, without a value or an edge.
+
+For randomized response the header of the tokens says all of it: every report is as likely as every other unless it is
+the true one, so that it does not matter which token stands for which leaf. For channels that respect the order of
+leaves it does matter, and only a holder of the Key can say (`hashcomb.HashComb.laws`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, overload
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hashcomb.channels import Channel, RandomizedResponse, channels_of, reported_features
+from hashcomb.documents import parse_json
+from hashcomb.errors import ChannelError, DataError, FileFormatError
+from hashcomb.header import TokenHeader
+from hashcomb.spec import Categorical, Feature, Spec, Uniform
+
+__all__ = ("TokenLaw", "TokenLaws", "laws_of")
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_BIASED = 1e-8  # how far the mean of codes that are called unbiased may be off
+
+
+@dataclass(frozen=True, eq=False)
+class TokenLaw:
+    """How the tokens of one column come about.
+
+    Parameters
+    ----------
+    column : str
+        Name of the token column.
+    reports : ndarray of uint, shape (n_reports,)
+        Tokens that the column can hold, sorted.
+    symbols : ndarray of uint, shape (n_symbols,)
+        Tokens of true values (`hashcomb.HashComb.encode_clean`), sorted.
+    matrix : ndarray of float64, shape (n_symbols, n_reports)
+        Probability of each report for each true value, where it is reported. Rows sum to one, or to less where
+        a report has not occurred in the tokens that the law was read from.
+    codes : ndarray of float64, shape (n_reports, n_symbols), or None
+        Unbiased indicators: the mean over reports of row ``codes[report]`` is the indicator of the true value.
+        None where there are none.
+    reported : float
+        Probability that a record reports this feature at all.
+    blank : int or None
+        Token of a feature that is not reported.
+    """
+
+    column: str
+    reports: Array
+    symbols: Array
+    matrix: Floats
+    codes: Floats | None
+    reported: float = 1.0
+    blank: int | None = None
+
+    @property
+    def randomized(self) -> bool:
+        """Whether there is a channel to undo."""
+        return self.reported < 1 or not np.array_equal(self.matrix, np.eye(len(self.matrix)))
+
+    def require_codes(self) -> Floats:
+        """Return the unbiased indicators; raise `ChannelError` if there are none."""
+        if self.codes is None:
+            raise ChannelError(
+                f"column {self.column!r}: this channel cannot be undone: its reports do not tell the leaves apart",
+                hint="encode at a lower depth, or with randomized response",
+            )
+        return self.codes
+
+    def posterior(self, prior: ArrayLike | None = None) -> Floats:
+        """Return ``Pr[symbol | report]``, shape (n_reports, n_symbols).
+
+        Parameters
+        ----------
+        prior : array_like of float, shape (n_symbols,), optional
+            Share of each symbol; uniform by default.
+        """
+        weights = np.ones(len(self.symbols)) if prior is None else np.asarray(prior, dtype=np.float64)
+        joint = (weights[:, None] * self.matrix).T
+        total = joint.sum(axis=1, keepdims=True)
+        return np.asarray(np.divide(joint, total, out=np.full_like(joint, 1 / len(weights)), where=total > 0))
+
+
+class TokenLaws(Sequence[TokenLaw]):
+    """The laws of all columns of a table of tokens.
+
+    Parameters
+    ----------
+    header : TokenHeader or None
+        Of the tokens that the laws are of; None for tokens that carry none.
+    laws : sequence of TokenLaw
+        One for each column.
+
+    Notes
+    -----
+    Privacy: laws from a holder of the Key (`hashcomb.HashComb.laws`) tell which tokens of a column are likely
+    reports of each other's values, and so the order of leaves, up to its direction, where the channel respects it;
+    and which tokens a record without noise would have. They hold no value and no edge.
+    """
+
+    def __init__(self, header: TokenHeader | None, laws: Sequence[TokenLaw]) -> None:
+        self.header, self._laws = header, tuple(laws)
+
+    @overload
+    def __getitem__(self, index: int) -> TokenLaw: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[TokenLaw]: ...
+    def __getitem__(self, index: int | slice) -> TokenLaw | Sequence[TokenLaw]:
+        return self._laws[index]
+
+    def __len__(self) -> int:
+        return len(self._laws)
+
+    def __iter__(self) -> Iterator[TokenLaw]:
+        return iter(self._laws)
+
+    def to_json(self) -> str:
+        """Return the laws as JSON, for a key holder to give to a trainer."""
+        columns = [
+            _Column(
+                column=law.column,
+                reports=law.reports.tolist(),
+                symbols=law.symbols.tolist(),
+                matrix=law.matrix.tolist(),
+                reported=law.reported,
+                blank=law.blank,
+            )
+            for law in self
+        ]
+        assert self.header is not None  # laws that were read off tokens alone need not be sent
+        return msgspec.json.encode(_Document(header=self.header.to_json(), columns=columns)).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, file: str = "laws") -> Self:
+        """Read laws.
+
+        Raises
+        ------
+        FileFormatError
+            If these are none.
+        """
+        try:
+            document = msgspec.convert(parse_json(text), _Document)
+        except (msgspec.ValidationError, ValueError):
+            raise FileFormatError("holds no laws of tokens", file=file) from None
+        header = TokenHeader.from_json(document.header, file=file)
+        return cls(header, [column.law(header, file) for column in document.columns])
+
+
+class _Column(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    column: str
+    reports: list[int]
+    symbols: list[int]
+    matrix: list[list[float]]
+    reported: float
+    blank: int | None
+
+    def law(self, header: TokenHeader, file: str) -> TokenLaw:
+        """Return the law, checked; raise `FileFormatError` if it is none."""
+        shape, dtype = (len(self.symbols), len(self.reports)), f"uint{header.token_bits}"
+        try:
+            matrix = np.array(self.matrix, dtype=np.float64)
+            reports, symbols = (np.array(tokens, dtype=dtype) for tokens in (self.reports, self.symbols))
+        except (ValueError, OverflowError):
+            raise FileFormatError("holds laws that are none", file=file) from None
+        stochastic = matrix.shape == shape and (matrix >= 0).all() and np.abs(matrix.sum(axis=1) - 1).max() <= _BIASED
+        ordered = all((tokens[1:] > tokens[:-1]).all() for tokens in (reports, symbols))
+        if not stochastic or not ordered or not 0 < self.reported <= 1:
+            raise FileFormatError("holds laws that are none", file=file)
+        return TokenLaw(self.column, reports, symbols, matrix, unbiased_codes(matrix), self.reported, self.blank)
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    header: str
+    columns: list[_Column]
+    version: int = 1
+
+
+# ---------------------------------------------------------------------- from the header alone
+def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
+    """Read the laws of tokens off their header; no Key is needed.
+
+    Parameters
+    ----------
+    tokens : TokenArray, or ndarray of uint with a `header`, shape (n_rows, n_features)
+        Leaf tokens. Those that occur in a column are taken for all that there are: where there are very few rows, ones
+        that did not occur are unknown.
+    header : TokenHeader, optional
+        By default that of the tokens. Without any, or with one that names no channel, tokens are those of true values.
+
+    Returns
+    -------
+    TokenLaws
+
+    Raises
+    ------
+    ChannelError
+        If the channel is none whose law the header tells: anything but randomized response.
+    DataError
+        If the tokens are not one a feature.
+    """
+    header = getattr(tokens, "header", None) if header is None else header
+    array = np.asarray(tokens)
+    if array.ndim != 2 or len(array) == 0:
+        raise DataError("laws are those of tables of leaf tokens with at least one row", hint="pass two dimensions")
+    names = [f"x{j}" for j in range(array.shape[1])] if header is None else list(header.columns)
+    if len(names) != array.shape[1]:
+        raise DataError(f"{array.shape[1]} columns of tokens, where the header names {len(names)}")
+    seen = [np.unique(column) for column in array.T]
+    if header is None or header.channel is None:
+        return TokenLaws(header, [_certain(name, tokens) for name, tokens in zip(names, seen, strict=True)])
+    spec = _spec_like(header)
+    channels, share = _symmetric(spec), reported_features(spec) / len(spec.features)
+    each = zip(names, seen, channels, _blanks(header), strict=True)
+    return TokenLaws(header, [_of_header(name, tokens, channel, share, blank) for name, tokens, channel, blank in each])
+
+
+def _blanks(header: TokenHeader) -> Sequence[int | None]:
+    domain = header.domain
+    return [None] * len(header.features) if domain is None or domain.blank is None else domain.blank
+
+
+def _certain(column: str, tokens: Array) -> TokenLaw:
+    return TokenLaw(column, tokens, tokens, np.eye(len(tokens)), np.eye(len(tokens)))
+
+
+def _spec_like(header: TokenHeader) -> Spec:
+    """Return a Spec with the channel and the symbols of a header, and made-up edges, which no channel looks at."""
+    kind = header.channel.kind if header.channel is not None else ""
+    if kind != RandomizedResponse.kind or header.domain is None or header.tokens != "leaf":
+        problem = f"the header does not tell the law of these tokens (channel {kind!r}, tokens {header.tokens!r})"
+        hint = "pass laws=, which a key holder has from HashComb.laws(), or encode leaf tokens with randomized response"
+        raise ChannelError(problem, hint=hint)
+    domain = header.domain
+    each = zip(header.features, domain.used, domain.ordered, strict=True)
+    return Spec(
+        features=tuple(_feature_like(name, used, ordered) for name, used, ordered in each),
+        depth=header.depth,
+        missing="token" if domain.missing else "error",
+        channel=header.channel,
+    )
+
+
+def _feature_like(name: str, used: int, ordered: bool) -> Feature:
+    return Uniform(name=name, lo=0.0, hi=1.0) if ordered else Categorical(name=name, categories=tuple(range(used)))
+
+
+def _symmetric(spec: Spec) -> list[RandomizedResponse]:
+    channels = channels_of(spec) or ()
+    return [channel for channel in channels if isinstance(channel, RandomizedResponse)]
+
+
+def _of_header(column: str, tokens: Array, channel: RandomizedResponse, share: float, blank: int | None) -> TokenLaw:
+    if blank is not None:
+        refuse_two_blanks(column, channel)
+        tokens = tokens[tokens != blank]
+    if len(tokens) > channel.n_reports:
+        problem = f"{len(tokens)} different tokens, where its channel has {channel.n_reports} reports"
+        raise DataError(problem, column=column, hint="the tokens were edited, or are of several encodings")
+    stay = float(channel.matrix().max())
+    other = (1 - stay) / (channel.n_reports - 1)
+    eye = np.eye(len(tokens))
+    return TokenLaw(column, tokens, tokens, other + (stay - other) * eye, (eye - other) / (stay - other), share, blank)
+
+
+def refuse_two_blanks(column: str, channel: Channel) -> None:
+    """Raise `ChannelError` where missing values and features that are not reported have one token."""
+    if channel.has_missing:
+        raise ChannelError(
+            f"column {column!r}: a missing value and a feature that is not reported have one token",
+            hint="fill missing values, or report all features",
+        )
+
+
+def unbiased_codes(matrix: Floats) -> Floats | None:
+    """Return the unbiased indicators of least variance under uniform symbols, shape (n_reports, n_symbols).
+
+    None where there are none: some symbols have the same law, or one of their mixtures has.
+    """
+    weight = np.sqrt(matrix.mean(axis=0))
+    scaled = np.divide(matrix, weight, out=np.zeros_like(matrix), where=weight > 0)
+    codes = np.linalg.lstsq(scaled, np.eye(len(matrix)), rcond=None)[0]
+    codes = np.divide(codes, weight[:, None], out=np.zeros_like(codes), where=weight[:, None] > 0)
+    return codes if np.abs(matrix @ codes - np.eye(len(matrix))).max() <= _BIASED else None
