@@ -16,8 +16,9 @@ ARGS ?=
 demo: .venv/.demo
 	$(BIN)/hashcomb demo $(ARGS)
 
+# One thread each for BLAS and OpenMP: the tests run side by side, and threads that wait for each other cost most of the time.
 test: .venv/.dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.channels import Channel, reported_features
+from hashcomb.channels import Channel, RandomizedResponse, reported_features
 from hashcomb.errors import SpecError
 from hashcomb.header import TokenHeader
 from hashcomb.keys import Key
-from hashcomb.laws import TokenLaw, TokenLaws, refuse_two_blanks, unbiased_codes
+from hashcomb.laws import TokenLaw, TokenLaws, refuse_too_many, refuse_two_blanks, symmetric_law, unbiased_codes
 from hashcomb.spec import Spec
 from hashcomb.tokens import Codebook
 
@@ -49,6 +49,7 @@ class CleanTokens:
     def __init__(self, spec: Spec, key: Key, book: Codebook, channels: Sequence[Channel] | None) -> None:
         self._spec, self._reports, self._channels = spec, book, channels
         self._nodes = None if channels is None else _nodes(spec, channels, book.blank)
+        self._undone: dict[int, tuple[NDArray[np.float64], NDArray[np.float64] | None]] = {}
         own = channels is not None and self._nodes is None
         salts = book.header
         self._book = Codebook(spec, key, dataset=salts.dataset, round=salts.round) if own else book
@@ -61,17 +62,26 @@ class CleanTokens:
         self._book.tokens(np.ascontiguousarray(leaves), out)
 
     def laws(self) -> TokenLaws:
-        """Return the laws of all columns; errors as `hashcomb.HashComb.laws`."""
+        """Return the laws of all columns.
+
+        Raises
+        ------
+        SpecError
+            If tokens are not those of leaves.
+        """
         if self._spec.tokens != "leaf":
             raise SpecError("laws are those of leaf tokens", path="tokens", hint="encode with tokens='leaf'")
         return TokenLaws(self._reports.header, [self._law(j) for j in range(len(self._spec.features))])
 
     def _law(self, index: int) -> TokenLaw:
         name, leaves = self._spec.names[index], _symbols(self._spec, index)
-        symbols = self._column(index, leaves, self.fill)
         if self._channels is None:
-            return _sorted(name, symbols, symbols, np.eye(len(symbols)), 1.0, None)
+            refuse_too_many(name, leaves)
+            symbols = np.sort(self._column(index, leaves, self.fill))
+            eye = np.eye(len(symbols))
+            return TokenLaw(name, symbols, symbols, eye, eye)
         channel = self._channels[index]
+        refuse_too_many(name, range(channel.n_reports))
         share, blank = reported_features(self._spec) / len(self._spec.features), None
         if share < 1:
             refuse_two_blanks(name, channel)
@@ -79,8 +89,17 @@ class CleanTokens:
         slots = np.arange(channel.n_reports)
         slots[channel.n_reports - channel.has_missing :] = self._reports.blank
         reports = self._column(index, slots, self._reports.tokens)
-        symbols, first = np.unique(symbols, return_index=True)
-        return _sorted(name, symbols, reports, channel.matrix()[first], share, blank)
+        if isinstance(channel, RandomizedResponse):
+            return symmetric_law(name, np.sort(reports), channel, share, blank)
+        symbols = self._column(index, leaves, self.fill)
+        first = np.sort(np.unique(symbols, return_index=True)[1])
+        if id(channel) not in self._undone:  # features share channels, and tokens change the order alone
+            matrix = channel.matrix()[first]
+            self._undone[id(channel)] = matrix, unbiased_codes(matrix)
+        rows, columns = np.argsort(symbols[first]), np.argsort(reports)
+        matrix, codes = self._undone[id(channel)]
+        codes = None if codes is None else codes[columns][:, rows]
+        return TokenLaw(name, reports[columns], symbols[first][rows], matrix[rows][:, columns], codes, share, blank)
 
     def _column(self, index: int, numbers: NDArray[Any], fill: Any) -> Array:
         """Return the tokens of one feature for some leaves, or numbers of reports."""
@@ -97,14 +116,6 @@ def _symbols(spec: Spec, index: int) -> NDArray[np.int64]:
     return np.array([*range(spec.used_leaves[index]), *missing])
 
 
-def _sorted(
-    column: str, symbols: Array, reports: Array, matrix: NDArray[np.float64], share: float, blank: int | None
-) -> TokenLaw:
-    rows, columns = np.argsort(symbols), np.argsort(reports)
-    law = matrix[rows][:, columns]
-    return TokenLaw(column, reports[columns], symbols[rows], law, unbiased_codes(law), share, blank)
-
-
 def _nodes(spec: Spec, channels: Sequence[Channel], blank: int) -> Ints | None:
     """Return what is reported of each leaf without noise, shape (n_leaves + 1, n_features).
 
@@ -113,7 +124,9 @@ def _nodes(spec: Spec, channels: Sequence[Channel], blank: int) -> Ints | None:
     nodes = np.zeros((spec.n_leaves + 1, len(channels)), dtype=np.int32)
     known: dict[int, Ints | None] = {}
     for j, (channel, used) in enumerate(zip(channels, spec.used_leaves, strict=True)):
-        own = known.setdefault(id(channel), _node_of_symbol(channel))
+        if id(channel) not in known:
+            known[id(channel)] = _node_of_symbol(channel)
+        own = known[id(channel)]
         if own is None:
             return None
         nodes[:used, j] = own[:used]
@@ -126,5 +139,7 @@ def _node_of_symbol(channel: Channel) -> Ints | None:
     if sets is None or sets[0, 0] != 0 or (sets[1:, 0] != sets[:-1, 1]).any() or sets[-1, 1] != channel.n_symbols:
         return None
     node = np.repeat(np.arange(len(sets), dtype=np.int32), np.diff(sets, axis=1)[:, 0])
+    if channel.reports_symbols or isinstance(channel, RandomizedResponse):
+        return node  # leaves of one report have one law, and no matrix need show it
     matrix = channel.matrix()
     return node if (matrix == matrix[sets[node, 0]]).all() else None

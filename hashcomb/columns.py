@@ -13,12 +13,14 @@ import numpy as np
 from narwhals.exceptions import NarwhalsError
 from numpy.typing import NDArray
 
+from hashcomb.days import days_between, days_of, read_origin, times_in
 from hashcomb.errors import DataError
 from hashcomb.spec import Categorical, Spec
 
 __all__ = (
     "Columns",
     "as_frame",
+    "batch_like",
     "category_items",
     "frame_like",
     "is_missing",
@@ -26,10 +28,11 @@ __all__ = (
     "numbers_of",
     "read_columns",
     "refuse_where",
+    "table_of_batch",
 )
 
 Values = NDArray[Any]
-_SCALARS = (np.number, np.bool_, np.str_)  # and no dates, whose item() is a number
+_SCALARS = (np.number, np.bool_, np.str_)  # and no dates, whose item() may be a number
 
 
 class Columns:
@@ -56,7 +59,8 @@ class Columns:
         columns = read_columns(table, spec.names)
         self._matrix: Values | None = None
         self._columns: list[Values] = []
-        if isinstance(columns, np.ndarray) and not any(isinstance(f, Categorical) for f in spec.features):
+        plain = not any(isinstance(f, Categorical) for f in spec.features)
+        if plain and isinstance(columns, np.ndarray) and columns.dtype.kind in "fiub":
             self._matrix = columns
         else:
             listed = columns.T if isinstance(columns, np.ndarray) else columns
@@ -88,7 +92,7 @@ def as_frame(table: Any) -> Any:
     if isinstance(table, np.ndarray | list | tuple | Mapping):
         return None
     try:
-        frame = nw.from_native(table, pass_through=True)
+        frame = nw.from_native(table_of_batch(table), pass_through=True)
     except NarwhalsError as error:
         raise DataError(f"the data frame cannot be read: {type(error).__name__}") from None
     if isinstance(frame, nw.LazyFrame):
@@ -96,6 +100,20 @@ def as_frame(table: Any) -> Any:
     if not isinstance(frame, nw.DataFrame):
         return None
     return frame if _are_text(frame.columns) else None
+
+
+def table_of_batch(table: Any) -> Any:
+    """Return a record batch of Arrow as a table, which narwhals knows; anything else as it is."""
+    arrow = nw.dependencies.get_pyarrow()  # None where nobody has imported it
+    batch = arrow is not None and isinstance(table, arrow.RecordBatch)
+    return arrow.Table.from_batches([table]) if batch else table
+
+
+def batch_like(table: Any, source: Any) -> Any:
+    """Return a table of Arrow as a record batch where the source is one; anything else as it is."""
+    if table_of_batch(source) is source:
+        return table
+    return next(iter(table.combine_chunks().to_batches()), None) or type(source).from_pylist([], table.schema)
 
 
 def _are_text(names: Sequence[Any]) -> bool:
@@ -155,11 +173,12 @@ def read_columns(table: Any, names: Sequence[str] | None) -> Values | list[Any]:
 def _check_names(found: Sequence[str], names: Sequence[str] | None) -> None:
     if names is None:
         return
+    here, wanted = set(found), set(names)
     for name in names:
-        if name not in found:
+        if name not in here:
             raise DataError("is missing", column=name, hint="rename a column, or use the Spec made for this table")
     for name in found:
-        if name not in names:
+        if name not in wanted:
             raise DataError("is not in the Spec", column=str(name), hint="drop it, or keep it beside the tokens")
 
 
@@ -197,12 +216,12 @@ def _numbers_or_objects(values: Any) -> Values:
     if array.dtype.kind in "US":
         # From the values themselves: NumPy has made text of the numbers and the missing values beside text.
         array = np.array(values, dtype=object)
-    if array.dtype.kind not in "Ofiub":
+    if array.dtype.kind not in "OfiubmM":
         raise DataError(f"values of type {array.dtype} cannot be encoded", hint="convert them to numbers")
     if not np.ma.is_masked(values):
         return array
-    filled = array.astype(object if array.dtype.kind == "O" else np.float64)
-    filled[np.ma.getmaskarray(values)] = np.nan
+    filled = array.astype(array.dtype if array.dtype.kind in "OmM" else np.float64)
+    filled[np.ma.getmaskarray(values)] = "NaT" if array.dtype.kind in "mM" else np.nan
     return filled
 
 
@@ -233,7 +252,7 @@ def refuse_where(
 def _numbers_or_codes(values: Any, spec: Spec, index: int, first_row: int) -> Values:
     feature = spec.features[index]
     if not isinstance(feature, Categorical):
-        return numbers_of(values, feature.name, first_row)
+        return numbers_of(values, feature.name, first_row, feature.origin)
     items, missing = category_items(values)
     position = {category: place for place, category in enumerate(feature.categories)}
     if isinstance(feature.categories[0], str):
@@ -248,7 +267,7 @@ def _numbers_or_codes(values: Any, spec: Spec, index: int, first_row: int) -> Va
     return codes
 
 
-def numbers_of(values: Any, name: str, first_row: int = 0) -> Values:
+def numbers_of(values: Any, name: str, first_row: int = 0, origin: str | None = None) -> Values:
     """Return one column as float32 or float64, shape (n_rows,), missing values as NaN.
 
     Parameters
@@ -259,14 +278,21 @@ def numbers_of(values: Any, name: str, first_row: int = 0) -> Values:
         Its name, for the error.
     first_row : int, optional
         Number of the first row, for the error.
+    origin : str, optional
+        What dates, times or durations are counted from, in days; see `hashcomb.Uniform`. Numbers stay as they are.
 
     Raises
     ------
     DataError
-        If a value is no number; the message names column and row, never the value.
+        If a value is no number, or a date without an origin; the message names column and row, never the value.
     """
-    if isinstance(values, nw.Series) and values.dtype.is_temporal():
-        raise DataError("dates and times are no numbers", column=name, hint="subtract a stated origin")
+    start = None if origin is None else read_origin(origin)
+    times = times_in(values, name)
+    if times is not None:
+        if start is None:
+            hint = "state their origin in the Spec: origin='2000-01-01', or 'zero' for durations"
+            raise DataError("dates and times are no numbers", column=name, hint=hint)
+        return days_between(times, start, name)
     array = _series_numbers(values) if isinstance(values, nw.Series) else values
     if array is not None and array.dtype.kind in "fiub":
         return np.asarray(array, dtype=array.dtype if array.dtype in (np.float32, np.float64) else np.float64)
@@ -274,7 +300,8 @@ def numbers_of(values: Any, name: str, first_row: int = 0) -> Values:
     numbers = np.full(len(items), np.nan)
     for row, item in enumerate(items):
         if not missing[row]:
-            numbers[row] = _number(item, name, first_row + row)
+            days = None if start is None else days_of(item, start, name)
+            numbers[row] = _number(item, name, first_row + row) if days is None else days
     return numbers
 
 
@@ -322,6 +349,8 @@ def is_missing(item: Any) -> bool:
         return True
     if isinstance(item, Decimal):
         return item.is_nan()
+    if isinstance(item, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(item))
     return (isinstance(item, float) and item != item) or type(item).__name__ in ("NAType", "NaTType")
 
 
@@ -355,7 +384,7 @@ def frame_like(table: Any, columns: dict[str, Values], metadata: str = "") -> An
     data frame
         A native one.
     """
-    source = nw.from_native(table, eager_only=True, pass_through=False)
+    source = nw.from_native(table_of_batch(table), eager_only=True, pass_through=False)
     native = nw.to_native(nw.from_dict(columns, backend=source.implementation))
     if source.implementation.is_pandas_like():
         native.index = nw.to_native(source).index
@@ -363,4 +392,4 @@ def frame_like(table: Any, columns: dict[str, Values], metadata: str = "") -> An
             native.attrs["hashcomb"] = metadata
     elif metadata and source.implementation.is_pyarrow():
         native = native.replace_schema_metadata({"hashcomb": metadata})
-    return native
+    return batch_like(native, table)

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,12 @@ from numpy.typing import NDArray
 
 from hashcomb.atomic import writing
 from hashcomb.documents import MAX_BYTES
-from hashcomb.errors import DataError, FileFormatError, FingerprintError, SpecError
+from hashcomb.errors import DataError, FileFormatError, SpecError
 from hashcomb.header import TokenHeader
 from hashcomb.spec import Spec
 from hashcomb.tables import Batch, csv_batches, csv_header, require_regular, text_column, write_csv
 
-__all__ = ("CsvTokenWriter", "CsvTokens", "TokenWriter", "Tokens", "read_spec", "same_origin", "write_spec")
+__all__ = ("CsvTokenWriter", "CsvTokens", "TokenWriter", "Tokens", "read_spec", "write_spec")
 
 _FIRST_LINE = re.compile(r"# hashcomb tokens 1 sha256=([0-9a-f]{64}) rows=(\d{15}) (\{.*\})\n")
 _LONGEST_HEADER = 1 << 24
@@ -140,13 +141,15 @@ class CsvTokenWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._text.flush()
-        self._text.detach()
-        if error is None:
+        with ExitStack() as end:
+            end.push(self._writing)  # is told of an error of the last bytes as well
+            self._text.flush()
+            self._text.detach()
+            if error is not None:
+                raise error
             # Rows and digest are known only now; the first line was left room for them.
             self._put_first_line("0" * 64)
             self._put_first_line(_digest(self._file))
-        self._writing.__exit__(kind, error, trace)
 
 
 class CsvTokens:
@@ -238,22 +241,6 @@ def refuse_clash(header: TokenHeader, kept: Sequence[str]) -> None:
             raise DataError("is a token column, and cannot be kept in the clear as well", column=name)
         if list(kept).count(name) > 1:
             raise DataError("is to be kept twice", column=name)
-
-
-def same_origin(first: TokenHeader, second: TokenHeader) -> None:
-    """Raise `FingerprintError` unless tokens of both headers can be compared.
-
-    Parameters
-    ----------
-    first, second : TokenHeader
-        Headers of two files.
-    """
-    field = first.differs_from(second)
-    if field is not None:
-        raise FingerprintError(
-            f"two files were made under different Specs, keys or salts: their {field} differs",
-            hint="tokens can be put together only if they were encoded alike",
-        )
 
 
 def _digest(file: Any) -> str:

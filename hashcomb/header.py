@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from hashcomb.errors import FileFormatError
+from hashcomb.errors import FileFormatError, FingerprintError
 from hashcomb.spec import MAX_DEPTH, MAX_NAME, ChannelSpec, TokenKind
 
-__all__ = ("SymbolDomain", "TokenArray", "TokenHeader", "header_of_frame", "stamp")
+__all__ = ("SymbolDomain", "TokenArray", "TokenHeader", "header_of", "stamp")
 
 _MAX_ROUND = 1 << 63
+_ORIGIN = {"fingerprint": "Spec", "key_id": "Key", "dataset": "data set", "round": "round"}
 
 
 class SymbolDomain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -95,8 +96,28 @@ class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     def differs_from(self, other: TokenHeader) -> str | None:
         """Return the first field for which tokens of both cannot be compared, None if they can."""
-        origin = ("fingerprint", "key_id", "dataset", "round")
-        return next((field for field in origin if getattr(self, field) != getattr(other, field)), None)
+        return next((field for field in _ORIGIN if getattr(self, field) != getattr(other, field)), None)
+
+    def require_same(self, other: TokenHeader | None, what: str = "the tokens") -> None:
+        """Raise an error unless tokens of both headers can be compared.
+
+        Parameters
+        ----------
+        other : TokenHeader or None
+            What is compared with these tokens; of what has no header, nothing is known, and nothing is refused.
+        what : str, optional
+            What that is, for the error.
+
+        Raises
+        ------
+        FingerprintError
+            If it was made under another Spec, Key, data set name or round.
+        """
+        field = None if other is None else self.differs_from(other)
+        if field is not None:
+            theirs, ours = (str(getattr(header, field))[:16] for header in (other, self))
+            problem = f"{what} were made under another {_ORIGIN[field]} ({theirs!r}, here {ours!r})"
+            raise FingerprintError(problem, hint="tokens go together only if they were encoded alike, salts included")
 
     def to_json(self) -> str:
         """Return the header as one line of JSON."""
@@ -119,19 +140,23 @@ class TokenHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return header
 
 
-def header_of_frame(frame: Any) -> TokenHeader | None:
-    """Return the header that a pandas or pyarrow frame of tokens carries, None if there is none."""
-    attributes = getattr(frame, "attrs", None)
+def header_of(tokens: Any) -> TokenHeader | None:
+    """Return the header that tokens carry, as an array or a pandas or pyarrow frame; None if there is none."""
+    header = getattr(tokens, "header", None)
+    if isinstance(header, TokenHeader):
+        return header
+    attributes = getattr(tokens, "attrs", None)
     text = attributes.get("hashcomb") if isinstance(attributes, dict) else None
-    if text is None and getattr(getattr(frame, "schema", None), "metadata", None):
-        text = frame.schema.metadata.get(b"hashcomb")
+    if text is None and getattr(getattr(tokens, "schema", None), "metadata", None):
+        text = tokens.schema.metadata.get(b"hashcomb")
     return TokenHeader.from_json(text) if text is not None else None
 
 
 class TokenArray(np.ndarray[Any, np.dtype[Any]]):
     """An array of tokens that carries its `TokenHeader`.
 
-    Slices, copies and pickles carry it too; the result of arithmetic or comparison is a plain array.
+    Slices, copies and pickles carry it too, and so do tables that `numpy.concatenate` and `numpy.vstack` put one below
+    the other, which must have been made alike; the result of arithmetic or comparison is a plain array.
 
     Attributes
     ----------
@@ -148,6 +173,13 @@ class TokenArray(np.ndarray[Any, np.dtype[Any]]):
         if options.get("out"):
             options["out"] = tuple(map(_plain, options["out"]))
         return getattr(ufunc, method)(*map(_plain, inputs), **options)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        done = super().__array_function__(function, types, inputs, options)
+        below = function is np.concatenate and options.get("axis", inputs[1] if len(inputs) > 1 else 0) == 0
+        if not below or done.ndim < 2:  # one column of tokens beside another: what set operations are made of
+            return done
+        return stamp(_plain(done), _common([header_of(part) for part in inputs[0]]))
 
     def __reduce__(self) -> Any:
         return stamp, (np.array(self, subok=False), self.header)
@@ -169,6 +201,19 @@ def _is_plausible(header: TokenHeader) -> bool:
         and (header.version == 2) == (header.domain is not None)
         and (header.domain is None or (header.channel is not None and header.domain.fits(header)))
     )
+
+
+def _common(headers: list[TokenHeader | None]) -> TokenHeader | None:
+    """Return the header of tables put one below the other, None if some have none; refuse what was not made alike."""
+    first = headers[0]
+    if first is None or None in headers:
+        return None
+    for other in headers[1:]:
+        first.require_same(other)
+        if other is not None and other.channel != first.channel:
+            problem = "reports and tokens of true values are to be put into one table"
+            raise FingerprintError(problem, hint="learn from reports alone, or from true values alone")
+    return first
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, overload
+from typing import Any, NamedTuple, Self, cast, overload
 
 import msgspec
 import numpy as np
@@ -19,13 +19,14 @@ from hashcomb.channels import Channel, RandomizedResponse, channels_of, reported
 from hashcomb.documents import parse_json
 from hashcomb.errors import ChannelError, DataError, FileFormatError
 from hashcomb.header import TokenHeader
-from hashcomb.spec import Categorical, Feature, Spec, Uniform
+from hashcomb.spec import Categorical, ChannelSpec, Feature, Spec, Uniform
 
 __all__ = ("TokenLaw", "TokenLaws", "laws_of")
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 
+MAX_SYMBOLS = 1 << 12  # more would make matrices of more than 128 MiB a column
 _BIASED = 1e-8  # how far the mean of codes that are called unbiased may be off
 
 
@@ -123,7 +124,15 @@ class TokenLaws(Sequence[TokenLaw]):
         return iter(self._laws)
 
     def to_json(self) -> str:
-        """Return the laws as JSON, for a key holder to give to a trainer."""
+        """Return the laws as JSON, for a key holder to give to a trainer.
+
+        Raises
+        ------
+        DataError
+            If they were read off tokens without a header: whoever has those reads the same.
+        """
+        if self.header is None:
+            raise DataError("laws of tokens without a header are not written", hint="read them off the tokens")
         columns = [
             _Column(
                 column=law.column,
@@ -135,7 +144,6 @@ class TokenLaws(Sequence[TokenLaw]):
             )
             for law in self
         ]
-        assert self.header is not None  # laws that were read off tokens alone need not be sent
         return msgspec.json.encode(_Document(header=self.header.to_json(), columns=columns)).decode()
 
     @classmethod
@@ -152,6 +160,8 @@ class TokenLaws(Sequence[TokenLaw]):
         except (msgspec.ValidationError, ValueError):
             raise FileFormatError("holds no laws of tokens", file=file) from None
         header = TokenHeader.from_json(document.header, file=file)
+        if document.version != 1 or tuple(column.column for column in document.columns) != header.columns:
+            raise FileFormatError("holds no laws of its header's columns, or another version of them", file=file)
         return cls(header, [column.law(header, file) for column in document.columns])
 
 
@@ -167,13 +177,15 @@ class _Column(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Return the law, checked; raise `FileFormatError` if it is none."""
         shape, dtype = (len(self.symbols), len(self.reports)), f"uint{header.token_bits}"
         try:
+            refuse_too_many(self.column, self.symbols)
             matrix = np.array(self.matrix, dtype=np.float64)
             reports, symbols = (np.array(tokens, dtype=dtype) for tokens in (self.reports, self.symbols))
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, ChannelError):
             raise FileFormatError("holds laws that are none", file=file) from None
         stochastic = matrix.shape == shape and (matrix >= 0).all() and np.abs(matrix.sum(axis=1) - 1).max() <= _BIASED
         ordered = all((tokens[1:] > tokens[:-1]).all() for tokens in (reports, symbols))
-        if not stochastic or not ordered or not 0 < self.reported <= 1:
+        blank = self.blank is None or (0 <= self.blank < 1 << header.token_bits and self.blank not in self.reports)
+        if not stochastic or not ordered or not blank or not 0 < self.reported <= 1:
             raise FileFormatError("holds laws that are none", file=file)
         return TokenLaw(self.column, reports, symbols, matrix, unbiased_codes(matrix), self.reported, self.blank)
 
@@ -203,7 +215,8 @@ def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
     Raises
     ------
     ChannelError
-        If the channel is none whose law the header tells: anything but randomized response.
+        If the channel is none whose law the header tells: anything but randomized response; or if a column has more
+        different tokens than 4096.
     DataError
         If the tokens are not one a feature.
     """
@@ -217,8 +230,8 @@ def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
     seen = [np.unique(column) for column in array.T]
     if header is None or header.channel is None:
         return TokenLaws(header, [_certain(name, tokens) for name, tokens in zip(names, seen, strict=True)])
-    spec = _spec_like(header)
-    channels, share = _symmetric(spec), reported_features(spec) / len(spec.features)
+    outline = cast(Spec, _outline(header))
+    channels, share = channels_of(outline) or (), reported_features(outline) / len(header.features)
     each = zip(names, seen, channels, _blanks(header), strict=True)
     return TokenLaws(header, [_of_header(name, tokens, channel, share, blank) for name, tokens, channel, blank in each])
 
@@ -229,46 +242,82 @@ def _blanks(header: TokenHeader) -> Sequence[int | None]:
 
 
 def _certain(column: str, tokens: Array) -> TokenLaw:
-    return TokenLaw(column, tokens, tokens, np.eye(len(tokens)), np.eye(len(tokens)))
+    refuse_too_many(column, tokens)
+    eye = np.eye(len(tokens))
+    return TokenLaw(column, tokens, tokens, eye, eye)
 
 
-def _spec_like(header: TokenHeader) -> Spec:
-    """Return a Spec with the channel and the symbols of a header, and made-up edges, which no channel looks at."""
+class _Outline(NamedTuple):
+    """What `channels_of` looks at of a Spec: a header tells it, without edges and categories."""
+
+    features: tuple[Feature, ...]
+    used_leaves: tuple[int, ...]
+    missing: str
+    channel: ChannelSpec | None
+    tokens: str = "leaf"
+
+
+def _outline(header: TokenHeader) -> _Outline:
+    """Return the channel and the symbols of a header."""
     kind = header.channel.kind if header.channel is not None else ""
     if kind != RandomizedResponse.kind or header.domain is None or header.tokens != "leaf":
         problem = f"the header does not tell the law of these tokens (channel {kind!r}, tokens {header.tokens!r})"
         hint = "pass laws=, which a key holder has from HashComb.laws(), or encode leaf tokens with randomized response"
         raise ChannelError(problem, hint=hint)
     domain = header.domain
-    each = zip(header.features, domain.used, domain.ordered, strict=True)
-    return Spec(
-        features=tuple(_feature_like(name, used, ordered) for name, used, ordered in each),
-        depth=header.depth,
-        missing="token" if domain.missing else "error",
-        channel=header.channel,
-    )
+    features = tuple(map(_feature_like, header.features, domain.ordered))
+    return _Outline(features, domain.used, "token" if domain.missing else "error", header.channel)
 
 
-def _feature_like(name: str, used: int, ordered: bool) -> Feature:
-    return Uniform(name=name, lo=0.0, hi=1.0) if ordered else Categorical(name=name, categories=tuple(range(used)))
+def _feature_like(name: str, ordered: bool) -> Feature:
+    return Uniform(name=name, lo=0.0, hi=1.0) if ordered else Categorical(name=name, categories=(name,))
 
 
-def _symmetric(spec: Spec) -> list[RandomizedResponse]:
-    channels = channels_of(spec) or ()
-    return [channel for channel in channels if isinstance(channel, RandomizedResponse)]
-
-
-def _of_header(column: str, tokens: Array, channel: RandomizedResponse, share: float, blank: int | None) -> TokenLaw:
+def _of_header(column: str, tokens: Array, channel: Channel, share: float, blank: int | None) -> TokenLaw:
     if blank is not None:
         refuse_two_blanks(column, channel)
         tokens = tokens[tokens != blank]
     if len(tokens) > channel.n_reports:
         problem = f"{len(tokens)} different tokens, where its channel has {channel.n_reports} reports"
         raise DataError(problem, column=column, hint="the tokens were edited, or are of several encodings")
-    stay = float(channel.matrix().max())
+    return symmetric_law(column, tokens, cast(RandomizedResponse, channel), share, blank)
+
+
+def symmetric_law(column: str, tokens: Array, channel: RandomizedResponse, share: float, blank: int | None) -> TokenLaw:
+    """Return the law of randomized response: all reports but the true one are as likely, to 2**-32.
+
+    Parameters
+    ----------
+    column : str
+        Name of the token column.
+    tokens : ndarray of uint, shape (n_reports,)
+        Its reports, sorted, or those of them that occur.
+    channel : RandomizedResponse
+        Bound to the column's symbols.
+    share : float
+        Probability that a record reports the feature.
+    blank : int or None
+        Token of a feature that is not reported.
+
+    Raises
+    ------
+    ChannelError
+        If there are too many tokens for a matrix.
+    """
+    refuse_too_many(column, tokens)
+    stay = float(channel.worst_pair()[0, 0])
     other = (1 - stay) / (channel.n_reports - 1)
     eye = np.eye(len(tokens))
     return TokenLaw(column, tokens, tokens, other + (stay - other) * eye, (eye - other) / (stay - other), share, blank)
+
+
+def refuse_too_many(column: str, tokens: Array | Sequence[int]) -> None:
+    """Raise `ChannelError` where the law of a column would be too large a matrix."""
+    if len(tokens) > MAX_SYMBOLS:
+        raise ChannelError(
+            f"column {column!r}: the law of {len(tokens)} different tokens is too large, at most {MAX_SYMBOLS} fit",
+            hint="encode at a lower depth",
+        )
 
 
 def refuse_two_blanks(column: str, channel: Channel) -> None:

@@ -14,7 +14,8 @@ from hashcomb.channels import Channel
 from hashcomb.columns import category_items, named_columns, numbers_of
 from hashcomb.comb import Comb, quantile_edges
 from hashcomb.errors import DataDependentSpecWarning, DataError, SpecError
-from hashcomb.spec import Categorical, ChannelSpec, Feature, Quantile, Spec, Uniform
+from hashcomb.spec import MAX_DEPTH, Categorical, ChannelSpec, Feature, Quantile, Spec, Uniform
+from hashcomb.spec.parts import integer
 
 __all__ = ("learn_spec",)
 
@@ -27,6 +28,7 @@ def learn_spec(
     margin: float = 0.0,
     names: Sequence[str] | None = None,
     categorical: Collection[str] | Mapping[str, Sequence[Any]] = (),
+    origins: Mapping[str, str] | None = None,
     means: bool = False,
     channel: Channel | ChannelSpec | None = None,
     **rules: Any,
@@ -48,6 +50,9 @@ def learn_spec(
         Column names of an array; ``x0``, ``x1``, ... by default.
     categorical : collection of str, or mapping of str to sequence, optional
         Categorical columns; their categories are learned, or given by the mapping.
+    origins : mapping of str to str, optional
+        What the dates, times or durations of a column are counted from, in days: ``{"admitted": "2000-01-01"}``; see
+        `hashcomb.Uniform`.
     means : bool, optional
         Learn the conditional mean of every leaf as well.
     channel : Channel or ChannelSpec, optional
@@ -82,18 +87,22 @@ def learn_spec(
         DataDependentSpecWarning,
         stacklevel=2,
     )
+    integer(depth, 1, MAX_DEPTH, "depth")  # before edges by the million
     if edges not in ("quantile", "uniform"):
         raise SpecError("must be 'quantile' or 'uniform'", path="edges")
     if not 0 <= margin < np.inf:
         raise SpecError("must be a finite number of at least 0", path="margin")
     titles, columns = _titles(table, names)
-    for name in categorical:
+    starts = origins or {}
+    for name in (*categorical, *starts):
         if name not in titles:
-            raise DataError("is missing", column=name, hint="name categorical columns as the table does")
+            raise DataError("is missing", column=name, hint="name categorical columns and origins as the table does")
+        if name in categorical and name in starts:
+            raise DataError("is categorical, and so has no origin", column=name)
     features = [
         _categorical(values, name, categorical)
         if name in categorical
-        else _numeric(values, name, depth, edges, margin, means)
+        else _numeric(values, name, depth, edges, margin, means, starts.get(name))
         for name, values in zip(titles, columns, strict=True)
     ]
     described = channel.spec_for(1 << depth) if isinstance(channel, Channel) else channel
@@ -114,17 +123,18 @@ def _categorical(values: Any, name: str, wanted: Any) -> Categorical:
     if isinstance(wanted, Mapping):
         return Categorical(name=name, categories=tuple(wanted[name]))
     items, missing = category_items(values)
-    found = {item for item, gone in zip(items, missing, strict=True) if not gone}
-    # Data frames without a type for missing integers turn them to floats.
-    whole = {int(item) if isinstance(item, float) and item.is_integer() else item for item in found}
     try:
+        found = {item for item, gone in zip(items, missing, strict=True) if not gone}
+        # Data frames without a type for missing integers turn them to floats; truth is 0 and 1.
+        whole = {int(item) if isinstance(item, bool | float) and float(item).is_integer() else item for item in found}
         return Categorical(name=name, categories=tuple(sorted(whole)))
     except TypeError:
-        raise DataError("mixes text and numbers", column=name, hint="make the categories all text") from None
+        hint = "make the categories all text, or all whole numbers"
+        raise DataError("mixes text and numbers, or holds neither", column=name, hint=hint) from None
 
 
-def _numeric(values: Any, name: str, depth: int, edges: str, margin: float, means: bool) -> Feature:
-    numbers = numbers_of(values, name).astype(np.float64)
+def _numeric(values: Any, name: str, depth: int, edges: str, margin: float, means: bool, origin: str | None) -> Feature:
+    numbers = numbers_of(values, name, origin=origin).astype(np.float64)
     numbers = numbers[~np.isnan(numbers)]
     if len(numbers) == 0:
         raise DataError("has no value to learn a range from", column=name, hint="drop the column")
@@ -135,9 +145,10 @@ def _numeric(values: Any, name: str, depth: int, edges: str, margin: float, mean
     lo, hi = lo - pad, hi + pad
     feature: Feature
     if edges == "uniform" and lo < hi:
-        feature = Uniform(name=name, lo=lo, hi=hi)
+        feature = Uniform(name=name, lo=lo, hi=hi, origin=origin)
     else:
-        feature = Quantile(name=name, lo=lo, hi=hi, edges=tuple(quantile_edges(numbers, 1 << depth)))
+        cuts = tuple(quantile_edges(numbers, 1 << depth))
+        feature = Quantile(name=name, lo=lo, hi=hi, edges=cuts, origin=origin)
     return _with_means(feature, numbers, depth) if means else feature
 
 

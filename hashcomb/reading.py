@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb.columns import as_frame, refuse_where
-from hashcomb.errors import DataError, FingerprintError
-from hashcomb.header import TokenHeader, header_of_frame
+from hashcomb.errors import DataError
+from hashcomb.header import header_of
 from hashcomb.spec import Spec
 from hashcomb.tokens import Codebook
 
@@ -49,10 +49,10 @@ class TokenReader:
     def _read(self, tokens: Any) -> Array:
         frame = as_frame(tokens)
         if frame is None:
-            self._check_header(getattr(tokens, "header", None))
+            self._book.header.require_same(header_of(tokens))
             array = np.asarray(tokens)
         else:
-            self._check_header(header_of_frame(tokens))
+            self._book.header.require_same(header_of(tokens))
             missing = [name for name in self._book.header.columns if name not in frame.columns]
             if missing:
                 raise DataError("is missing", column=missing[0], hint="pass the frame that encode gave")
@@ -74,16 +74,6 @@ class TokenReader:
                 f"these are no {self._spec.token_bits}-bit tokens", hint=f"read tokens as {self._book.dtype}"
             )
         return np.ascontiguousarray(array, dtype=self._book.dtype)
-
-    def _check_header(self, header: TokenHeader | None) -> None:
-        field = None if header is None else header.differs_from(self._book.header)
-        if field is not None:
-            what = {"fingerprint": "Spec", "key_id": "Key", "dataset": "data set", "round": "round"}[field]
-            theirs, ours = (str(getattr(one, field))[:16] for one in (header, self._book.header))
-            raise FingerprintError(
-                f"the tokens were made under another {what} ({theirs!r}, here {ours!r})",
-                hint="decode them with what they were encoded with",
-            )
 
     def _check_paths(self, array: Array, leaves: NDArray[np.int32]) -> None:
         expected = np.empty_like(array)

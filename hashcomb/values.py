@@ -12,6 +12,7 @@ from hashcomb import kernels
 from hashcomb.channels import Channel
 from hashcomb.channels.randomizer import n_slots, reports_leaves
 from hashcomb.comb import Comb
+from hashcomb.days import read_origin, times_after
 from hashcomb.errors import ChannelError, DataError, SpecError
 from hashcomb.spec import Categorical, Spec
 
@@ -38,16 +39,24 @@ class Values:
     def __init__(self, spec: Spec, comb: Comb, channels: Sequence[Channel] | None) -> None:
         self._spec, self._comb, self._channels = spec, comb, channels
         self._own_reports = channels is not None and not reports_leaves(channels)
-        self._ready: dict[tuple[Decoding | None, int], Floats] = {}
 
     def of_tokens(self, nodes: NDArray[np.int32], kind: Decoding | None) -> Array | list[Any]:
         """Return the values of what tokens stand for; shapes and errors as `HashComb.decode`."""
         if not self._own_reports and kind not in ("posterior", "unbiased"):
             return self.of_nodes(nodes, kind, self._spec.levels[-1])
-        return self._look_up(nodes, kind, self._report_table(kind))
+        return self._dated(self._look_up(nodes, kind, self._report_table(kind)), kind)
+
+    def _dated(self, values: Array | list[Any], kind: Decoding | None) -> Array | list[Any]:
+        """Turn numbers of days to dates, times and durations; the others stay, and ranks."""
+        origins = [getattr(feature, "origin", None) for feature in self._spec.features]
+        if kind == "rank" or not any(origins):
+            return values
+        columns = list(values.T) if isinstance(values, np.ndarray) else values
+        pairs = zip(columns, origins, strict=True)
+        return [column if text is None else times_after(column, read_origin(text)) for column, text in pairs]
 
     def of_nodes(self, nodes: NDArray[np.int32], kind: Decoding | None, level: int) -> Array | list[Any]:
-        """Return the values of nodes of a level, shape (n_rows, n_features); a list of columns with categories.
+        """Return the values of nodes of a level, shape (n_rows, n_features); columns where some are no numbers.
 
         Raises
         ------
@@ -60,7 +69,7 @@ class Values:
             raise SpecError(f"true leaves have no {kind} mean", hint="decode them with 'center', 'mean' or 'rank'")
         kind = kind or ("mean" if self._has_means and level == self._spec.depth else "center")
         table = self._comb.representatives(kind, level)  # type: ignore[arg-type]  # the other two are refused above
-        return self._look_up(nodes, kind, table, level)
+        return self._dated(self._look_up(nodes, kind, table, level), kind)
 
     def _look_up(
         self, nodes: NDArray[np.int32], kind: Decoding | None, table: Floats, level: int | None = None

@@ -131,7 +131,6 @@ def inspect(paths: tuple[str, ...], as_json: bool) -> None:
     """Check files of tokens, show what they say of themselves, and whether they belong together."""
     import msgspec
 
-    from hashcomb.files import same_origin
     from hashcomb.formats import open_tokens
 
     sources = [open_tokens(path) for path in paths]
@@ -142,5 +141,5 @@ def inspect(paths: tuple[str, ...], as_json: bool) -> None:
         facts.append({"file": path, "rows": source.n_rows, "kept": source.kept, **header})
     for fact in facts:
         print_facts(fact, as_json)
-    for source in sources[1:]:
-        same_origin(sources[0].header, source.header)
+    for path, source in zip(paths, sources, strict=True):
+        sources[0].header.require_same(source.header, f"the tokens in {str(path)!r}")

@@ -14,7 +14,7 @@ from hashcomb.demo.messages import main, receive, send
 from hashcomb.demo.models import MODELS, on_tokens
 from hashcomb.demo.rows import MAX_CLASSES
 from hashcomb.errors import DataError
-from hashcomb.files import CsvTokens, same_origin
+from hashcomb.files import CsvTokens
 from hashcomb.header import TokenHeader
 
 __all__ = ("check_labels", "read_tokens", "work")
@@ -68,7 +68,7 @@ def read_tokens(path: Path, header: TokenHeader | None = None) -> tuple[NDArray[
     source = CsvTokens(path)
     source.verify()
     header = header or source.header
-    same_origin(header, source.header)
+    header.require_same(source.header)
     batches = list(source.batches())
     if not batches:
         return np.empty((0, len(header.columns)), dtype=np.uint64), np.empty(0, dtype=object)

@@ -7,16 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from hashcomb.kernels.reference_distances import add_parted, tree_codes
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 __all__ = (
+    "add_parted",
+    "add_runs",
     "edges_lookup",
     "find_leaves",
+    "find_reports",
     "lookup",
+    "merge_counts",
+    "pack_tokens",
     "paths",
     "randomized_response",
     "siphash_words",
     "table_reports",
+    "tree_codes",
     "uniform_lookup",
 )
 
@@ -133,6 +141,72 @@ def siphash_words(words: Array, key: Array, out: Array) -> None:
     for _ in range(4):
         a, b, c, d = _sip_round(a, b, c, d)
     out[...] = a ^ b ^ c ^ d
+
+
+_LOW = np.uint64(255)
+
+
+def pack_tokens(tokens: Array, first: int, out: Array) -> None:
+    """Put the tokens of coordinates from ``first`` on side by side, with their clients' numbers in the lowest bits."""
+    numbers = np.arange(len(tokens), dtype=np.uint64)
+    out[...] = (tokens[:, first : first + len(out)].T & ~_LOW) | numbers
+
+
+def add_runs(packed: Array, weights: Array, distinct: Array, out: Array, sums: Array) -> None:
+    """Add up the weights of equal tokens in each sorted row of packed ones."""
+    column = np.repeat(np.arange(packed.shape[0]), packed.shape[1])
+    tokens = packed.reshape(-1)
+    _add_equal(column, tokens & ~_LOW, weights[(tokens & _LOW).astype(np.int64)], distinct, out, sums)
+
+
+def merge_counts(
+    distinct: Array,
+    tokens: Array,
+    sums: Array,
+    other_distinct: Array,
+    other_tokens: Array,
+    other_sums: Array,
+    out_distinct: Array,
+    out: Array,
+    out_sums: Array,
+) -> None:
+    """Merge two counts of the same coordinates, each in order of tokens within a coordinate."""
+    columns = np.arange(distinct.size)
+    column = np.concatenate([np.repeat(columns, distinct), np.repeat(columns, other_distinct)])
+    both, weights = np.concatenate([tokens, other_tokens]), np.concatenate([sums, other_sums])
+    order = np.lexsort((both, column))
+    _add_equal(column[order], both[order], weights[order], out_distinct, out, out_sums)
+
+
+def _add_equal(column: Array, tokens: Array, weights: Array, distinct: Array, out: Array, sums: Array) -> None:
+    """Add up the weights of neighbors with the same column and token."""
+    first = np.ones(tokens.size, dtype=bool)
+    first[1:] = (column[1:] != column[:-1]) | (tokens[1:] != tokens[:-1])
+    starts = np.flatnonzero(first)
+    distinct[...] = np.bincount(column[starts], minlength=distinct.size)
+    out[: starts.size] = tokens[starts]
+    sums[: starts.size] = np.add.reduceat(weights, starts)
+
+
+def find_reports(
+    key: Array, first: int, bits: int, n_reports: int, near: Array, distinct: Array, tokens: Array, out: Array
+) -> None:
+    """Find the report of every token, or -1."""
+    candidates = np.arange(n_reports, dtype=np.uint64)
+    starts = np.concatenate([[0], np.cumsum(distinct)]).astype(np.int64)
+    step = min(max(1, _CHUNK // n_reports), int(_LOW) + 1)
+    for start in range(0, distinct.size, step):
+        stop = min(start + step, distinct.size)
+        words = (np.arange(first + start, first + stop, dtype=np.uint64) << np.uint64(bits))[:, None] | candidates
+        hashes = np.empty_like(words)
+        siphash_words(words, key, hashes)
+        # The lowest bits, which no token has, say of which coordinate a hash is, so that all can be sorted together.
+        rows = np.arange(stop - start, dtype=np.uint64)
+        known = ((hashes & ~_LOW) | rows[:, None]).reshape(-1)
+        order, own = np.argsort(known), slice(starts[start], starts[stop])
+        wanted = tokens[own] | np.repeat(rows, distinct[start:stop])
+        place = order[np.minimum(np.searchsorted(known, wanted, sorter=order), known.size - 1)]
+        out[own] = np.where(known[place] == wanted, place % n_reports, -1)
 
 
 def _sip_round(a: Array, b: Array, c: Array, d: Array) -> tuple[Array, Array, Array, Array]:

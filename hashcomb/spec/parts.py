@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec.structs import force_setattr as _force
 
+from hashcomb.days import read_origin
 from hashcomb.errors import SpecError
 from hashcomb.scalars import category_tuple, number, number_tuple, parameter
 
@@ -45,15 +46,21 @@ class Uniform(FrozenStruct, frozen=True, tag="uniform", tag_field="edges_by"):
         Range; values outside are clipped or refused, as the Spec says.
     means : tuple of float, optional
         Agreed conditional mean of each leaf, ``2**depth`` values.
+    origin : str, optional
+        For dates, times and durations, which become numbers of days (and so are `lo`, `hi`, edges and means): a date,
+        ``"2000-01-01"``, or a time without a zone, ``"2000-01-01T00:00:00"``, to count from; decoding gives dates, or
+        times. ``"zero"`` for durations. A number in such a column is a number of days.
     """
 
     name: str
     lo: float
     hi: float
     means: tuple[float, ...] | None = None
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         _force_numbers(self, ("lo", "hi"), ("means",))
+        _check_origin(self.origin)
 
 
 class Quantile(FrozenStruct, frozen=True, tag="quantile", tag_field="edges_by"):
@@ -70,6 +77,10 @@ class Quantile(FrozenStruct, frozen=True, tag="quantile", tag_field="edges_by"):
         right. Equal edges make empty leaves.
     means : tuple of float, optional
         Agreed conditional mean of each leaf, ``2**depth`` values.
+    origin : str, optional
+        For dates, times and durations, which become numbers of days (and so are `lo`, `hi`, edges and means): a date,
+        ``"2000-01-01"``, or a time without a zone, ``"2000-01-01T00:00:00"``, to count from; decoding gives dates, or
+        times. ``"zero"`` for durations. A number in such a column is a number of days.
     """
 
     name: str
@@ -77,9 +88,11 @@ class Quantile(FrozenStruct, frozen=True, tag="quantile", tag_field="edges_by"):
     hi: float
     edges: tuple[float, ...]
     means: tuple[float, ...] | None = None
+    origin: str | None = None
 
     def __post_init__(self) -> None:
         _force_numbers(self, ("lo", "hi"), ("edges", "means"))
+        _check_origin(self.origin)
 
 
 class Categorical(FrozenStruct, frozen=True, tag="categorical", tag_field="edges_by"):
@@ -179,6 +192,11 @@ def _force_numbers(feature: Any, single: tuple[str, ...], many: tuple[str, ...])
         values = getattr(feature, field)
         if values is not None:
             _force(feature, field, number_tuple(values, field))
+
+
+def _check_origin(origin: Any) -> None:
+    if origin is not None:
+        read_origin(origin)
 
 
 def integer(value: Any, low: int, high: int, path: str) -> None:

@@ -109,8 +109,12 @@ class Spec(FrozenStruct, frozen=True):
 
     def _document(self) -> dict[str, Any]:
         document: dict[str, Any] = msgspec.to_builtins(self)
+        # Without a field that came later, fingerprints stay those of Specs from before there was this field.
         if self.edges_noise is None:
-            del document["edges_noise"]  # the fingerprints of Specs from before there was this field stay
+            del document["edges_noise"]
+        for feature in document["features"]:
+            if feature.get("origin", ...) is None:
+                del feature["origin"]
         return document
 
     @property

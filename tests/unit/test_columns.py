@@ -74,6 +74,7 @@ MISSING = {
     "masked rows": [np.ma.MaskedArray([0.1, 0.5], mask=[True, False])],
     "masked objects": np.ma.MaskedArray(np.array([["SECRET", 0.5]], dtype=object), mask=[[True, False]]),
     "NumPy's own NaN": np.array([[np.float32("nan"), 0.5]], dtype=object),
+    "no date among objects": np.array([[np.datetime64("NaT"), 0.5]], dtype=object),
     "decimal NaN": np.array([[Decimal("NaN"), 0.5]], dtype=object),
 }
 
@@ -92,10 +93,9 @@ BAD = {
     "text column": (pd.DataFrame({"a": [0.5], "b": ["SECRET"]}), "b", 0),
     "object in a frame": (pd.DataFrame({"a": [0.5, 0.5], "b": [1, {"SECRET": 1}]}), "b", 1),
     "dates": (pd.DataFrame({"a": [0.5], "b": [pd.Timestamp("2020-01-01")]}), "b", None),
-    "dates in a mapping": ({"a": np.array(["2020-01-01"], dtype="datetime64[ns]"), "b": [0.5]}, None, None),
-    "durations in a mapping": ({"a": np.array([1], dtype="timedelta64[s]"), "b": [0.5]}, None, None),
+    "dates in a mapping": ({"a": np.array(["2020-01-01"], dtype="datetime64[ns]"), "b": [0.5]}, "a", None),
+    "durations in a mapping": ({"a": np.array([1], dtype="timedelta64[s]"), "b": [0.5]}, "a", None),
     "dates among objects": (np.array([[np.datetime64("2020-01-01", "ns"), 0.5]], dtype=object), "a", 0),
-    "no date among objects": (np.array([[np.datetime64("NaT"), 0.5]], dtype=object), "a", 0),
     "masked complex": (np.ma.MaskedArray([[1j, 0.5]], mask=[[False, True]]), None, None),
     "masked text": (np.ma.MaskedArray([["SECRET", "0.5"]], mask=[[False, True]]), "a", 0),
     "names of two kinds": (pd.DataFrame({"a": [0.5], 1: [0.5]}), None, None),

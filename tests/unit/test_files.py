@@ -12,7 +12,7 @@ import pytest
 
 from hashcomb import HashComb, Key, Spec, Uniform
 from hashcomb.errors import DataError, FileFormatError, FingerprintError, SpecError
-from hashcomb.files import CsvTokens, CsvTokenWriter, read_spec, same_origin, write_spec
+from hashcomb.files import CsvTokens, CsvTokenWriter, read_spec, write_spec
 from hashcomb.tables import CsvRows, CsvWriter
 
 SPEC = Spec(features=(Uniform(name="a", lo=0.0, hi=1.0), Uniform(name="b, c", lo=0.0, hi=1.0)), depth=4)
@@ -120,12 +120,13 @@ def test_files_made_alike_and_not(key: Key, change: dict[str, Any]) -> None:
     from msgspec.structs import replace
 
     header = HashComb(SPEC, key).header
-    same_origin(header, HashComb(SPEC, key).header)
+    header.require_same(HashComb(SPEC, key).header)
+    header.require_same(None)
     salts = {name: value for name, value in change.items() if name in ("dataset", "round")}
     rules = {name: value for name, value in change.items() if name == "outside"}
     other = HashComb(replace(SPEC, **rules), Key.create() if "key" in change else key, **salts)
     with pytest.raises(FingerprintError):
-        same_origin(header, other.header)
+        header.require_same(other.header)
 
 
 # ---------------------------------------------------------------------- rows

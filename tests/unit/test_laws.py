@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 
 from hashcomb import Categorical, ChannelSpec, HashComb, Key, RandomizedResponse, Spec, Uniform
 from hashcomb.channels import RQM, Channel, Geometric, PoissonBinomial, RandomDepth, SquareWave
-from hashcomb.errors import ChannelError, DataError, FileFormatError, SpecError
-from hashcomb.header import TokenHeader
+from hashcomb.errors import ChannelError, DataError, FileFormatError, FingerprintError, SpecError
+from hashcomb.header import SymbolDomain, TokenHeader
 from hashcomb.laws import TokenLaws, laws_of
 
 CHANNELS: dict[str, Channel | None] = {
@@ -125,6 +127,80 @@ def test_laws_go_from_key_holder_to_trainer_as_json(key: Key) -> None:
             TokenLaws.from_json(bad)
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda laws: laws.update(version=2),
+        lambda laws: laws["columns"].pop(),
+        lambda laws: laws["columns"].reverse(),
+        lambda laws: laws["columns"][0].update(blank=-1),
+        lambda laws: laws["columns"][0].update(blank=laws["columns"][0]["reports"][2]),
+        lambda laws: laws["columns"][0].update(reported=1.5),
+    ],
+    ids=["version", "too few", "order", "blank", "a report as blank", "share"],
+)
+def test_laws_that_do_not_fit_are_refused(key: Key, edit: Callable[[Any], Any]) -> None:
+    """Laws of other columns than the header's, of a later version, or with an impossible blank are no laws."""
+    document = msgspec.json.decode(codec(key, SquareWave(2.0)).laws().to_json())
+    edit(document)
+    with pytest.raises(FileFormatError):
+        TokenLaws.from_json(msgspec.json.encode(document))
+
+
+def test_laws_without_a_header_are_not_written() -> None:
+    """Laws that were read off plain tokens stay where they are: a typed error says so."""
+    with pytest.raises(DataError, match="without a header"):
+        laws_of(np.array([[1], [2]], dtype=np.uint64)).to_json()
+
+
+def peak_of(work: Callable[[], Any]) -> int:
+    """Return how many bytes some work needs at most."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_deep_combs_need_no_matrix_of_their_leaves(key: Key) -> None:
+    """At depth 14 neither clean tokens nor the laws of few tokens take memory for all pairs of leaves."""
+    spec = msgspec.structs.replace(codec(key, None).spec, depth=14)
+    channel = RandomizedResponse(5.0, depth="leaf")
+    made, rows = HashComb(msgspec.structs.replace(spec, channel=channel.to_spec()), key), table(100)
+    reports = made.encode(rows)
+    assert peak_of(lambda: made.encode_clean(rows)) < 8 << 20
+    assert peak_of(lambda: laws_of(reports)) < 8 << 20
+    assert (np.asarray(made.decode(made.encode_clean(rows))) == np.asarray(made.represent(leaves_of(rows, 14)))).all()
+
+
+def leaves_of(rows: NDArray[np.float64], depth: int) -> NDArray[np.int32]:
+    """Return the leaves of values between 0 and 1."""
+    return (rows * (1 << depth)).astype(np.int32)
+
+
+def test_laws_that_are_too_large_are_refused(key: Key) -> None:
+    """More than 4096 tokens in a column have no law, with a channel, without one, and for who has none but tokens."""
+    spec = msgspec.structs.replace(codec(key, None).spec, depth=13)
+    many = np.arange(5000, dtype=np.uint64).reshape(-1, 1)
+    for channel in (None, RandomizedResponse(5.0, depth="leaf").to_spec()):
+        with pytest.raises(ChannelError, match=r"'a'.*too large"):
+            HashComb(msgspec.structs.replace(spec, channel=channel), key).laws()
+    with pytest.raises(ChannelError, match="5000 different tokens"):
+        laws_of(many)
+
+
+def test_a_short_header_cannot_ask_for_much_memory(key: Key) -> None:
+    """A header from anybody that speaks of a million categories in each of 40 columns costs no memory for them."""
+    names = tuple(f"c{j}" for j in range(40))
+    domain = SymbolDomain(used=(1 << 20,) * 40, ordered=(False,) * 40, missing=False)
+    honest = codec(key, RandomizedResponse(1.0)).header
+    header = msgspec.structs.replace(honest, features=names, depth=20, domain=domain)
+    header = TokenHeader.from_json(header.to_json())
+    tokens = np.zeros((2, 40), dtype=np.uint64)
+    assert peak_of(lambda: laws_of(tokens, header)) < 1 << 20
+
+
 def test_a_planted_law_is_not_unbiased(key: Key) -> None:
     """With the probability of staying off by a hundredth, the codes' mean is no indicator: the check can fail."""
     law = codec(key, RandomizedResponse(1.0, depth="leaf")).laws()[0]
@@ -173,3 +249,23 @@ def test_headers_of_both_versions(key: Key) -> None:
     bad = randomized.to_json().replace('"used":[8,8]', '"used":[8]')
     with pytest.raises(FileFormatError):
         TokenHeader.from_json(bad)
+
+
+def test_tables_of_several_owners_keep_their_header(key: Key) -> None:
+    """One below the other, tokens that were made alike carry the header on; a table without one takes it away."""
+    made = codec(key, RandomizedResponse(1.0))
+    parts = [made.encode(table(5)), made.encode(table(7))]
+    for joined in (np.concatenate(parts), np.vstack(parts), np.concatenate(parts, axis=0)):
+        assert joined.shape == (12, 2)
+        assert getattr(joined, "header", None) == made.header
+    assert getattr(np.concatenate([parts[0], np.asarray(parts[1])]), "header", None) is None
+    assert getattr(np.concatenate(parts[:1] * 2, axis=1), "header", None) is None
+
+
+def test_tables_that_were_not_made_alike_are_not_joined(key: Key) -> None:
+    """Tokens under another Key, and tokens of true values beside reports, are refused."""
+    made, rows = codec(key, RandomizedResponse(1.0)), table(5)
+    with pytest.raises(FingerprintError, match="another Key"):
+        np.concatenate([made.encode(rows), codec(Key.create(), RandomizedResponse(1.0)).encode(rows)])
+    with pytest.raises(FingerprintError, match="true values"):
+        np.concatenate([made.encode(rows), made.encode_clean(rows)])

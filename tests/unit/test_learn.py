@@ -98,6 +98,8 @@ BAD: list[tuple[Any, dict[str, Any], type[Exception]]] = [
     (np.zeros((2, 2)), {"edges": "log"}, SpecError),
     (np.zeros((2, 2)), {"margin": -1.0}, SpecError),
     (np.zeros((2, 2)), {"depth": 0}, SpecError),
+    (np.zeros((2, 2)), {"depth": 60}, SpecError),  # before there are as many edges
+    (pd.DataFrame({"c": [["a"], ["b"]]}), {"categorical": ["c"]}, DataError),
     (np.array([[1.0], [np.nextafter(1.0, 2.0)]]), {"edges": "uniform"}, SpecError),
 ]
 

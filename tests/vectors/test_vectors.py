@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from hashcomb import Categorical, ChannelSpec, HashComb, Key, Quantile, Spec, TokenHeader, Uniform
+from hashcomb.counts import count_parameters
 from hashcomb.errors import HashcombWarning
+from hashcomb.parameters import ParameterCodec, ParameterSpec
 
 FILE = Path(__file__).parent / "vectors.json"
 KEY = Key(bytes(range(32)))
@@ -78,6 +80,36 @@ def test_the_old_header_is_read() -> None:
     assert TokenHeader.from_json(HEADER_1).to_json() == HEADER_1
 
 
+def parameter_answers() -> dict[str, Any]:
+    """Compute what models must give: tokens, a header, and the bytes of tokens and of counts."""
+    model = {"größe.weight": np.array([[0.5, -1.0, 0.25], [0.0, 1.0, 9.0]], dtype=np.float32), "bias": np.array(-0.1)}
+    answers = {}
+    for name, fields in {
+        "nearest": {"rounding": "nearest"},
+        "stochastic": {"depth": 4},
+        "randomized": {"depth": 2, "channel": ChannelSpec(kind="randomized_response", params={"epsilon": 1.5})},
+    }.items():
+        spec = ParameterSpec.of(model, clip=1.0, **fields)  # type: ignore[arg-type]
+        codec = ParameterCodec(spec, KEY, round=3, dataset="trial")
+        tokens = codec.encode(model, seed=42)
+        counts = count_parameters([tokens, codec.encode(model, seed=43)], [10, 300])
+        answers[name] = {
+            "canonical": spec.canonical_bytes().decode(),
+            "fingerprint": spec.fingerprint,
+            "tokens": np.asarray(tokens).tolist(),
+            "sent": tokens.to_bytes().hex(),
+            "counts": counts.to_bytes().hex(),
+            "mean": codec.decode(counts)["bias"].item(),
+        }
+    return answers
+
+
+@pytest.mark.filterwarnings("ignore::hashcomb.errors.InsecureRandomWarning")
+def test_known_answers_of_parameters() -> None:
+    """Canonical bytes, tokens of parameters and what goes over the wire are those on file."""
+    assert parameter_answers() == json.loads(FILE.read_text(encoding="utf-8"))["parameters"]
+
+
 def test_key_id_and_derivation() -> None:
     """The id of a Key and what is derived from it are those on file."""
     known = json.loads(FILE.read_text(encoding="utf-8"))
@@ -91,6 +123,7 @@ def main() -> None:
         "key_id": KEY.id,
         "derived": KEY.derive("token", feature=1).hex(),
         "cases": {name: answers(rules) for name, rules in cases().items()},
+        "parameters": parameter_answers(),
     }
     FILE.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

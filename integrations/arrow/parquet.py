@@ -1,4 +1,4 @@
-"""Apache Arrow: rows and tokens in Parquet files."""
+"""Rows and tokens in Parquet files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb.atomic import writing
+from hashcomb.days import times_in
 from hashcomb.errors import DataError, FileFormatError
 from hashcomb.files import refuse_clash
 from hashcomb.header import TokenHeader
@@ -65,6 +68,10 @@ class ParquetRows:
         """Number of rows."""
         return int(self._file.metadata.num_rows)
 
+    def reader(self, batch_rows: int = 65_536) -> Any:
+        """Return the rows as a ``pyarrow.RecordBatchReader``, for `encode_stream`; a batch is in memory at a time."""
+        return pa.RecordBatchReader.from_batches(self._file.schema_arrow, _batches(self._file, self._path, batch_rows))
+
     def batches(
         self, text: Collection[str] = (), batch_rows: int = 65_536, *, aside: Collection[str] = ()
     ) -> Iterator[Batch]:
@@ -81,6 +88,9 @@ class ParquetRows:
             objects = np.empty(batch.num_rows, dtype=object)
             objects[:] = column.to_pylist()
             return objects
+        if pa.types.is_temporal(column.type):
+            times = times_in(nw.from_native(pa.chunked_array([column]), series_only=True), name)
+            return np.asarray(times)
         if not _is_number(column.type):
             hint = "make the column categorical, or keep or drop it"
             raise DataError(f"holds values of type {column.type}, no numbers", column=name, hint=hint)
@@ -88,8 +98,9 @@ class ParquetRows:
 
 
 def _is_number(kind: Any) -> bool:
-    types = pa.types
-    return any(is_kind(kind) for is_kind in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
+    types = pa.types  # a column without a single value has the type null
+    kinds = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def _arrow(values: Any, name: str, kind: str | None = None) -> Any:
@@ -156,18 +167,20 @@ class _Writer:
         return {}
 
     def _finish(self) -> None:
+        if self._parquet is None:
+            raise DataError("there are no rows", hint="pass at least one row")
         self._parquet.close()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if self._parquet is None and error is None:
-            error = DataError("there are no rows", hint="pass at least one row")
-            self._writing.__exit__(type(error), error, None)
+        with ExitStack() as end:
+            end.push(self._writing)  # is told of an error of the last bytes as well
+            if error is None:
+                self._finish()
+                return
+            with suppress(OSError):  # the disk may be full
+                if self._parquet is not None:
+                    self._parquet.close()  # or it would try again later, on a file that is gone
             raise error
-        if self._parquet is not None and error is None:
-            self._finish()
-        elif self._parquet is not None:
-            self._parquet.close()  # or it would try again later, on a file that is gone
-        self._writing.__exit__(kind, error, trace)
 
 
 class ParquetWriter(_Writer):
@@ -213,6 +226,10 @@ class ParquetTokenWriter(_Writer):
         columns = {name: pa.array(flat[:, j]) for j, name in enumerate(self._header.columns)}
         columns |= {name: _arrow(kept[name], name) for name in self._kept}
         self._write(columns)
+
+    def write_batch(self, batch: Any) -> None:
+        """Write a record batch of tokens and kept columns, as `encode_stream` gives it."""
+        self._write({name: batch.column(name) for name in (*self._header.columns, *self._kept)})
 
     def _metadata(self) -> dict[bytes, bytes]:
         return {_KEY: self._header.to_json().encode(), _SHA256: _NONE}
@@ -263,6 +280,13 @@ class ParquetTokens:
                 file=str(self._path),
                 hint="copy it again, or encode the rows again",
             )
+
+    def reader(self, batch_rows: int = 65_536) -> Any:
+        """Return tokens and kept columns as a ``pyarrow.RecordBatchReader``, for `decode_stream`."""
+        schema = self._file.schema_arrow.with_metadata({_KEY: self.header.to_json().encode()})
+        batches = _batches(self._file, self._path, batch_rows)
+        stamped = (batch.replace_schema_metadata(schema.metadata) for batch in batches)
+        return pa.RecordBatchReader.from_batches(schema, stamped)
 
     def batches(self, batch_rows: int = 65_536) -> Iterator[tuple[NDArray[Any], Batch]]:
         """Yield tokens, shape (n, n_columns), and the columns kept beside them, as pyarrow arrays.

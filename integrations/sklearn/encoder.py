@@ -13,8 +13,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from hashcomb import Categorical, Channel, Comb, HashComb, Key, Spec, learn_spec, place
-from hashcomb.columns import as_frame, category_items, named_columns, numbers_of, refuse_where
+from hashcomb.columns import named_columns, numbers_of
 from hashcomb.errors import DataError, SpecError
+from hashcomb.integrations.sklearn.tables import (
+    objects_of,
+    order_of,
+    refuse_dates,
+    refuse_infinite,
+    refuse_missing,
+    without_values,
+)
 
 __all__ = ("HashCombEncoder",)
 
@@ -172,7 +180,7 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _learn(self, X: Any) -> Spec:
-        _refuse_missing(X, self.missing, self._names())
+        refuse_missing(X, self.missing, self._names())
         return learn_spec(
             X,
             depth=self.depth,
@@ -191,9 +199,9 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _validate(self, X: Any, *, reset: bool) -> Any:
-        """Check `X` as scikit-learn does, and give it the order of the Spec; with categories, column by column."""
-        _refuse_dates(X)
-        mixed = self._has_categories()
+        """Check `X` as scikit-learn does, in the order of the Spec; with categories or dates, column by column."""
+        refuse_dates(X, self._origins())
+        mixed = self._has_categories() or bool(self._origins())
         dtype = (np.float64, np.float32)
         rules = {"skip_check_array": True} if mixed else {"dtype": dtype, "order": "C", "ensure_all_finite": False}
         refused = None
@@ -203,34 +211,39 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         except ValueError as error:
             refused = str(error)
         if refused is not None:  # out here, where the error that shows values is no longer the context
-            raise _without_values(refused, X)
+            raise without_values(refused, X)
         names = self._names()
         if found is not None:
             return self._columns(found, names)
-        _refuse_infinite(checked, names)
+        refuse_infinite(checked, names)
         if self.spec is None or not hasattr(self, "feature_names_in_"):
             return checked
-        return checked[:, _order(names, self.spec.names)]
+        return checked[:, order_of(names, self.spec.names)]
 
     def _columns(self, found: list[Any], names: list[str]) -> dict[str, Any]:
         """Return the columns by the names of the Spec: numbers, or objects where they are categories."""
         wanted = names if self.spec is None else list(self.spec.names)
         if len(found) != len(wanted) and not hasattr(self, "feature_names_in_"):
             raise DataError(f"{len(found)} columns, where the Spec has {len(wanted)}")
-        order = _order(names, wanted) if hasattr(self, "feature_names_in_") else range(len(wanted))
+        order = order_of(names, wanted) if hasattr(self, "feature_names_in_") else range(len(wanted))
         columns: dict[str, Any] = {}
         for name, place_ in zip(wanted, order, strict=True):
             if name in self._categories():
-                columns[name] = _objects(found[place_])
+                columns[name] = objects_of(found[place_])
             else:
-                columns[name] = numbers_of(found[place_], name)
-                _refuse_infinite(columns[name], name)
+                columns[name] = numbers_of(found[place_], name, origin=self._origins().get(name))
+                refuse_infinite(columns[name], name)
         return columns
 
     def _categories(self) -> set[str]:
         if self.spec is None:
             return set(self.categorical)
         return {feature.name for feature in self.spec.features if isinstance(feature, Categorical)}
+
+    def _origins(self) -> dict[str, str]:
+        """Return what the dates of an agreed Spec are counted from."""
+        features = () if self.spec is None else self.spec.features
+        return {f.name: f.origin for f in features if not isinstance(f, Categorical) and f.origin is not None}
 
     def _has_categories(self) -> bool:
         return bool(self._categories())
@@ -282,12 +295,12 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like or csr_matrix of shape (n_samples, n_columns)
-            What `transform` gave. Ranks decode to centers, means to themselves.
+            What `transform` gave. Ranks decode to centers, means to themselves, dates to dates but for means.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            float64; objects where there are categorical columns.
+            float64; objects where there are categorical columns or dates.
 
         Raises
         ------
@@ -373,57 +386,3 @@ def _process_key(process_id: int) -> Key:
     """Return the Key of encoders that were given none: random, and the same within one process."""
     del process_id  # only tells the processes apart
     return Key.create()
-
-
-def _refuse_missing(X: Any, missing: str, names: list[str]) -> None:
-    if missing == "error" and isinstance(X, np.ndarray):
-        refuse_where(np.isnan(X), names, "a missing value (NaN)", "fill it, or set missing='token'")
-
-
-def _order(found: list[str], wanted: Sequence[str]) -> list[int]:
-    for name in wanted:
-        if name not in found:
-            raise DataError("is missing", column=name, hint="pass the columns that the Spec names")
-    if len(found) != len(wanted):
-        extra = next(name for name in found if name not in wanted)
-        raise DataError("is not in the Spec", column=extra, hint="drop it")
-    return [found.index(name) for name in wanted]
-
-
-def _objects(values: Any) -> Any:
-    """Return categories as an array of objects, None where they are missing."""
-    items, missing = category_items(values)
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    array[missing] = None
-    return array
-
-
-def _refuse_infinite(X: Any, names: str | Sequence[str]) -> None:
-    refuse_where(np.isinf(X), names, "an infinity (inf)", "replace or drop it")
-
-
-def _refuse_dates(X: Any) -> None:
-    """Refuse what scikit-learn would count in nanoseconds or days."""
-    frame = as_frame(X)
-    if frame is not None:
-        for name in frame.columns:
-            if frame[name].dtype.is_temporal():
-                raise DataError("dates and times are no numbers", column=name, hint="subtract a stated origin")
-    elif getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
-        raise DataError("dates and times are no numbers", hint="subtract a stated origin")
-
-
-# Messages of scikit-learn that hold names and shapes, and no values.
-_WITHOUT_VALUES = ("X has ", "The feature names should match", "Found array with ", "Sparse data was passed")
-
-
-def _without_values(text: str, X: Any) -> DataError:
-    """Say what scikit-learn says, without the values that some of its messages show."""
-    if text.startswith(_WITHOUT_VALUES):
-        return DataError(text)
-    if text.startswith("Complex data not supported"):
-        return DataError("Complex data not supported")
-    for name, values in zip(*named_columns(X), strict=True):  # which refuses other shapes
-        numbers_of(values, name)  # which names the place
-    return DataError("cannot be read as a table of numbers")
