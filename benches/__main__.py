@@ -7,7 +7,22 @@ import sys
 
 from benches.machine import describe
 
-TABLES = ("encode", "startup", "agreement", "edges", "accounting", "sums")
+TABLES = (
+    "encode",
+    "startup",
+    "agreement",
+    "edges",
+    "accounting",
+    "sums",
+    "distance",
+    "counts",
+    "loader",
+    "embedding",
+    "streams",
+    "accuracy",
+    "randomized",
+    "federated",
+)
 
 
 def main() -> None:
