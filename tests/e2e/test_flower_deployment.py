@@ -30,7 +30,7 @@ pytestmark = pytest.mark.e2e
 if importlib.util.find_spec("flwr") is None:
     pytest.skip("flwr is not installed", allow_module_level=True)
 
-MODEL = {"w": np.array([[0.25, -0.5, 0.125]], dtype=np.float32), "b": np.array([0.0])}
+MODEL = {"w": np.array([[0.25, -0.5, 0.125]], dtype=np.float32), "b": np.array([0.75])}
 SPEC = ParameterSpec.of(MODEL, clip=2.0, depth=10)
 
 PROJECT = """
@@ -66,7 +66,7 @@ from hashcomb import Key
 from hashcomb.integrations.flower import TokenMod, TokenStrategy, arrays_of, record_of
 from hashcomb.parameters import ParameterSpec
 
-MODEL = {"w": np.array([[0.25, -0.5, 0.125]], dtype=np.float32), "b": np.array([0.0])}
+MODEL = {"w": np.array([[0.25, -0.5, 0.125]], dtype=np.float32), "b": np.array([0.75])}
 SPEC = ParameterSpec.of(MODEL, clip=2.0, depth=10)
 
 client = ClientApp(mods=[TokenMod(SPEC, lambda context: Key.load(context.node_config["key-file"]))])
@@ -214,6 +214,7 @@ def test_a_client_is_killed_in_the_middle(tmp_path: Path, start: Callable[..., A
     assert all(np.abs(decoded[name] - MODEL[name] - 2 * 0.1234567).max() < 0.02 for name in MODEL)
 
     stored = b"".join(path.read_bytes() for path in (tmp_path / "link").rglob("*") if path.is_file())
+    # No weight is a literal of the app, whose compiled code the server holds.
     weights = [(MODEL[name] + 0.1234567).astype(MODEL[name].dtype).tobytes() for name in MODEL]
     assert not any(secret in stored for secret in (bytes(key), bytes(key).hex().encode(), *weights))
     assert SPEC.fingerprint.encode() in stored  # headers of tokens: the search finds what the server has
