@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -41,7 +42,7 @@ def writing(path: str | os.PathLike[str], *, mode: int = 0o666, overwrite: bool 
     target = Path(os.path.realpath(path))
     _check(target, path, overwrite)
     if not target.parent.is_dir():
-        raise FileNotFoundError(None, "there is no such folder", str(path))
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     try:
@@ -73,12 +74,12 @@ def _check(target: Path, path: str | os.PathLike[str], overwrite: bool) -> None:
     if not target.exists():
         return
     if not target.is_file():
-        raise OSError(None, "is not a regular file", str(path))
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
     if not overwrite:
-        raise FileExistsError(None, "exists, and is not overwritten", str(path))
+        raise FileExistsError(errno.EEXIST, "exists, and is not overwritten", str(path))
     with target.open("rb") as file:
         if file.read(len(KEY_MARK)) == KEY_MARK:
-            raise OSError(None, "is a hashcomb key, which is never overwritten", str(path))
+            raise OSError(errno.EINVAL, "is a hashcomb key, which is never overwritten", str(path))
 
 
 class _CheckedError(Exception):

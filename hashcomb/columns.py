@@ -10,7 +10,7 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
-from narwhals.exceptions import NarwhalsError
+from narwhals.exceptions import DuplicateError, NarwhalsError
 from numpy.typing import NDArray
 
 from hashcomb.days import days_between, days_of, read_origin, times_in
@@ -94,7 +94,8 @@ def as_frame(table: Any) -> Any:
     try:
         frame = nw.from_native(table_of_batch(table), pass_through=True)
     except NarwhalsError as error:
-        raise DataError(f"the data frame cannot be read: {type(error).__name__}") from None
+        hint = "give each column a name of its own" if isinstance(error, DuplicateError) else ""
+        raise DataError(f"the data frame cannot be read: {type(error).__name__}", hint=hint) from None
     if isinstance(frame, nw.LazyFrame):
         raise DataError("the data frame is lazy", hint="collect it first")
     if not isinstance(frame, nw.DataFrame):
@@ -290,7 +291,7 @@ def numbers_of(values: Any, name: str, first_row: int = 0, origin: str | None = 
     times = times_in(values, name)
     if times is not None:
         if start is None:
-            hint = "state their origin in the Spec: origin='2000-01-01', or 'zero' for durations"
+            hint = f"state their origin: learn_spec(..., origins={{{name!r}: '2000-01-01'}}), or 'zero' for durations"
             raise DataError("dates and times are no numbers", column=name, hint=hint)
         return days_between(times, start, name)
     array = _series_numbers(values) if isinstance(values, nw.Series) else values

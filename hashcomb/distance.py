@@ -13,6 +13,7 @@ from hashcomb.columns import as_frame
 from hashcomb.errors import DataError, SpecError
 from hashcomb.header import TokenHeader, header_of
 from hashcomb.placing import run_chunks
+from hashcomb.scalars import number
 
 __all__ = ("comb_distance", "comb_kernel")
 
@@ -135,12 +136,13 @@ def comb_kernel(
     distance))`` is a power series with coefficients >= 0 in that kernel, whose terms are so by Schur's product
     theorem (Schoelkopf and Smola, Learning with Kernels, MIT Press 2002, section 13.1).
     """
-    distances = comb_distance(A, B, weights=weights, n_threads=n_threads)
-    if gamma is None:
-        return np.subtract(1.0, distances, out=distances)
-    if not (np.isfinite(gamma) and gamma >= 0):
+    factor = None if gamma is None else number(gamma, "gamma")
+    if factor is not None and factor < 0:
         raise SpecError("must be a number of at least 0", path="gamma")
-    return np.exp(np.multiply(distances, -float(gamma), out=distances), out=distances)
+    distances = comb_distance(A, B, weights=weights, n_threads=n_threads)
+    if factor is None:
+        return np.subtract(1.0, distances, out=distances)
+    return np.exp(np.multiply(distances, -factor, out=distances), out=distances)
 
 
 # ---------------------------------------------------------------------- reading

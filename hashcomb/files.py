@@ -197,6 +197,9 @@ class CsvTokens:
             raise FileFormatError("the columns are not those that its header names", file=str(path))
         self.kept = names[self._n_columns :]
 
+    def __repr__(self) -> str:
+        return f"CsvTokens({str(self._path)!r}, {self.n_rows} rows, {self.header.fingerprint[:16]})"
+
     def _text(self) -> TextIOWrapper:
         file = self._path.open("rb")
         file.seek(len(self._first))
@@ -236,11 +239,18 @@ class CsvTokens:
 
 def refuse_clash(header: TokenHeader, kept: Sequence[str]) -> None:
     """Raise `DataError` if a kept column has the name of a token column, or occurs twice."""
+    refuse_text(kept, "keep")
     for name in kept:
         if name in header.columns:
             raise DataError("is a token column, and cannot be kept in the clear as well", column=name)
         if list(kept).count(name) > 1:
             raise DataError("is to be kept twice", column=name)
+
+
+def refuse_text(names: Sequence[str], argument: str) -> None:
+    """Raise `DataError` if a list of columns is one text, whose letters would be taken for columns."""
+    if isinstance(names, str):
+        raise DataError(f"{argument} is one text, not a list of columns", hint=f"write {argument}=[{names!r}]")
 
 
 def _digest(file: Any) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from hashcomb.columns import as_frame, batch_like, table_of_batch
 from hashcomb.days import read_origin, times_after
 from hashcomb.errors import DataError
-from hashcomb.files import refuse_clash
+from hashcomb.files import refuse_clash, refuse_text
 from hashcomb.header import TokenHeader
 from hashcomb.spec import Categorical, Feature, Spec
 
@@ -54,6 +54,7 @@ class Selection:
         record_id: str | None = None,
     ) -> None:
         refuse_clash(header, keep)
+        refuse_text(drop, "drop")
         for name in (*keep, *drop, *([] if record_id is None else [record_id])):
             if name in spec.names:
                 raise DataError("is in the Spec and encoded; it cannot be kept, dropped or an id", column=name)

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hashcomb.channels import Channel, RandomizedResponse, channels_of, reported_features
+from hashcomb.columns import as_frame
 from hashcomb.documents import parse_json
 from hashcomb.errors import ChannelError, DataError, FileFormatError
-from hashcomb.header import TokenHeader
+from hashcomb.header import TokenHeader, header_of
 from hashcomb.spec import Categorical, ChannelSpec, Feature, Spec, Uniform
 
-__all__ = ("TokenLaw", "TokenLaws", "laws_of")
+__all__ = ("TokenLaw", "TokenLaws", "laws_of", "table_of")
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -117,6 +118,15 @@ class TokenLaws(Sequence[TokenLaw]):
     def __getitem__(self, index: int | slice) -> TokenLaw | Sequence[TokenLaw]:
         return self._laws[index]
 
+    @property
+    def randomized(self) -> bool:
+        """Whether any column went through a channel."""
+        return any(law.randomized for law in self)
+
+    def __repr__(self) -> str:
+        channel = self.header.channel if self.header is not None else None
+        return f"TokenLaws({len(self)} columns, {'no channel' if channel is None else channel.kind})"
+
     def __len__(self) -> int:
         return len(self._laws)
 
@@ -202,9 +212,9 @@ def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
 
     Parameters
     ----------
-    tokens : TokenArray, or ndarray of uint with a `header`, shape (n_rows, n_features)
-        Leaf tokens. Those that occur in a column are taken for all that there are: where there are very few rows, ones
-        that did not occur are unknown.
+    tokens : TokenArray or data frame, shape (n_rows, n_features)
+        Leaf tokens; of a frame those columns that the header names. Those tokens that occur in a column are taken for
+        all that there are: where there are very few rows, ones that did not occur are unknown.
     header : TokenHeader, optional
         By default that of the tokens. Without any, or with one that names no channel, tokens are those of true values.
 
@@ -220,8 +230,8 @@ def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
     DataError
         If the tokens are not one a feature.
     """
-    header = getattr(tokens, "header", None) if header is None else header
-    array = np.asarray(tokens)
+    header = header_of(tokens) if header is None else header
+    array = table_of(tokens, header)
     if array.ndim != 2 or len(array) == 0:
         raise DataError("laws are those of tables of leaf tokens with at least one row", hint="pass two dimensions")
     names = [f"x{j}" for j in range(array.shape[1])] if header is None else list(header.columns)
@@ -234,6 +244,24 @@ def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
     channels, share = channels_of(outline) or (), reported_features(outline) / len(header.features)
     each = zip(names, seen, channels, _blanks(header), strict=True)
     return TokenLaws(header, [_of_header(name, tokens, channel, share, blank) for name, tokens, channel, blank in each])
+
+
+def table_of(tokens: Any, header: TokenHeader | None) -> Array:
+    """Return tokens as an array; those of a frame by the names that their header gives them.
+
+    Raises
+    ------
+    DataError
+        If a frame lacks one of these columns.
+    """
+    frame = as_frame(tokens)
+    if frame is None:
+        return np.asarray(tokens)
+    names = frame.columns if header is None else header.columns
+    for name in names:
+        if name not in frame.columns:
+            raise DataError("is missing", column=name, hint="pass the frame that encode gave")
+    return np.stack([frame[name].to_numpy() for name in names], axis=1)
 
 
 def _blanks(header: TokenHeader) -> Sequence[int | None]:
@@ -263,6 +291,8 @@ def _outline(header: TokenHeader) -> _Outline:
     if kind != RandomizedResponse.kind or header.domain is None or header.tokens != "leaf":
         problem = f"the header does not tell the law of these tokens (channel {kind!r}, tokens {header.tokens!r})"
         hint = "pass laws=, which a key holder has from HashComb.laws(), or encode leaf tokens with randomized response"
+        if header.version == 1:
+            hint = "these tokens are of an older version: encode again, or pass laws= from HashComb.laws()"
         raise ChannelError(problem, hint=hint)
     domain = header.domain
     features = tuple(map(_feature_like, header.features, domain.ordered))

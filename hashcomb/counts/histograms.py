@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashcomb.errors import DataError, FingerprintError, SpecError
-from hashcomb.header import TokenHeader
-from hashcomb.laws import TokenLaw
+from hashcomb.header import TokenHeader, header_of
+from hashcomb.laws import TokenLaw, table_of
 
 __all__ = ("Histogram", "TokenCounts", "count_tokens", "estimate_histogram", "estimate_means")
 
@@ -95,7 +95,8 @@ def count_tokens(tokens: Any) -> TokenCounts:
     -----
     Privacy: tokens without a channel show how often each value occurs, to anybody who has them.
     """
-    array, header = np.asarray(tokens), getattr(tokens, "header", None)
+    header = header_of(tokens)
+    array = table_of(tokens, header)
     if array.ndim not in (2, 3) or array.dtype.kind != "u" or array.size == 0:
         raise DataError("tokens are a table of unsigned whole numbers with at least one row")
     flat = array.reshape(len(array), -1)
@@ -173,6 +174,9 @@ def estimate_histogram(
     counted = counts if isinstance(counts, TokenCounts) else count_tokens(counts)
     if len(laws) != len(counted.columns):
         raise DataError(f"there are {len(laws)} laws for {len(counted.columns)} columns", hint="give one for each")
+    channel = None if counted.header is None else counted.header.channel
+    if channel is not None and not any(law.randomized for law in laws):
+        raise DataError("reports of a channel, where the laws are those of true values", hint="pass laws_of(tokens)")
     columns = zip(counted.columns, counted.tokens, counted.counts, laws, strict=True)
     return [_estimated(*column, method) for column in columns]
 

@@ -63,6 +63,9 @@ class ParquetRows:
         if len(set(self.names)) != len(self.names):
             raise FileFormatError("two columns have one name", file=str(path))
 
+    def __repr__(self) -> str:
+        return f"ParquetRows({str(self._path)!r}, {self.n_rows} rows, {len(self.names)} columns)"
+
     @property
     def n_rows(self) -> int | None:
         """Number of rows."""
@@ -264,6 +267,9 @@ class ParquetTokens:
         if tuple(names[:n_columns]) != self.header.columns:
             raise FileFormatError("the columns are not those that its header names", file=str(path))
         self.kept = names[n_columns:]
+
+    def __repr__(self) -> str:
+        return f"ParquetTokens({str(self._path)!r}, {self.n_rows} rows, {self.header.fingerprint[:16]})"
 
     @property
     def n_rows(self) -> int:

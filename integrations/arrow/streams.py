@@ -175,7 +175,9 @@ def _batches(source: Any) -> Iterator[Any]:
         yield batch
 
 
-_STREAMS = "pass a RecordBatchReader, a Dataset, a Scanner, a Table, or record batches"
+_STREAMS = (
+    "pass ParquetRows(path).reader(), another RecordBatchReader, a Dataset, a Scanner, a Table, or record batches"
+)
 
 
 def _stream(batches: Iterator[Any]) -> Any:

@@ -50,7 +50,7 @@ class TokenRound:
     bytes_down: int
 
 
-@dataclass
+@dataclass(repr=False)  # Flower's own text does not spell out the bytes of arrays
 class TokenResult(Result):  # type: ignore[misc]
     """What `TokenStrategy.start` returns: Flower's Result, and the rounds.
 
@@ -67,6 +67,10 @@ class TokenResult(Result):  # type: ignore[misc]
     rounds: list[TokenRound] = field(default_factory=list)
     participations: dict[int, int] = field(default_factory=dict)
     privacy: ParameterPrivacy | None = None
+
+    def __repr__(self) -> str:
+        rounds = "\n".join(f"\t{one}" for one in self.rounds)
+        return f"{super().__repr__()}\nRounds:\n{rounds}\n"
 
 
 class TokenStrategy(Strategy):  # type: ignore[misc]

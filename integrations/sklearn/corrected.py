@@ -75,7 +75,7 @@ class ChannelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : TokenArray, array_like or data frame, shape (n_rows, n_columns)
             Leaf tokens, as `HashComb.encode` gives them. The channel is read off their header; without one (polars
-            frames and ``np.concatenate`` drop it) they are taken for those of true values unless there are `laws`.
+            frames and `numpy.asarray` drop it) they are taken for those of true values unless there are `laws`.
         y : array_like, shape (n_rows,)
             Labels.
         sample_weight : array_like, shape (n_rows,), optional
@@ -166,9 +166,19 @@ class ChannelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise SpecError("are paths", path="tokens", hint="encode with tokens='leaf'")
         return tokens
 
+    def _check_order(self) -> None:
+        """Refuse some columns of a table, or all in another order: laws belong to columns by their place."""
+        found = tuple(getattr(self, "feature_names_in_", ()))
+        if self.header_ is not None and found != self.header_.columns and {*found} & {*self.header_.columns}:
+            hint = "pass all columns in the order of encode; for fewer features, encode those alone"
+            raise DataError("columns of tokens are missing, or in another order", hint=hint)
+
     def _laws(self, tokens: Array) -> TokenLaws:
+        self._check_order()
         if self.laws is None:
             return laws_of(tokens, self.header_)
+        if not isinstance(self.laws, TokenLaws):
+            raise SpecError("must be TokenLaws", path="laws", hint="pass what HashComb.laws() or laws_of(tokens) gave")
         if self.header_ is not None:
             self.header_.require_same(self.laws.header, "the laws")
         if len(self.laws) != tokens.shape[1]:

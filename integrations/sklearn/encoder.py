@@ -7,9 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from hashcomb import Categorical, Channel, Comb, HashComb, Key, Spec, learn_spec, place
@@ -272,7 +274,20 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If `X` does not fit the Spec; the message names column and row, never the value.
         """
         check_is_fitted(self, "spec_")
-        return self._place(self._validate(X, reset=False))
+        return self._framed(self._place(self._validate(X, reset=False)), X)
+
+    def _framed(self, placed: Any, X: Any) -> Any:
+        """Return tokens in the pandas frame that `set_output` asks for: scikit-learn's own would have no header."""
+        if self.output != "tokens" or _get_output_config("transform", self)["dense"] != "pandas":
+            return placed
+        columns = {
+            name: np.ascontiguousarray(own) for name, own in zip(self.get_feature_names_out(), placed.T, strict=True)
+        }
+        frame = nw.from_dict(columns, backend="pandas").to_native()
+        frame.attrs["hashcomb"] = placed.header.to_json()
+        if hasattr(X, "iloc"):
+            frame.index = X.index
+        return frame
 
     def _place(self, X: Any) -> Any:
         if self.output in ("rank", "mean"):

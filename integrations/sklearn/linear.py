@@ -11,6 +11,7 @@ from hashcomb.integrations.sklearn.corrected import ChannelClassifier, Floats, S
 from hashcomb.integrations.sklearn.discriminant import discriminants
 from hashcomb.laws import TokenLaws
 from hashcomb.moments import Coordinates, Ints, Moments
+from hashcomb.scalars import number
 
 __all__ = ("ChannelLinearClassifier",)
 
@@ -88,7 +89,7 @@ class ChannelLinearClassifier(ChannelClassifier):
         self.handle_unknown = handle_unknown
 
     def _begin(self) -> None:
-        if not 0 < self.ridge < np.inf:
+        if number(self.ridge, "ridge") <= 0:
             raise SpecError("must be a number above 0", path="ridge")
         self._coordinates = Coordinates(self.laws_)
         self._moments: Moments | None = None

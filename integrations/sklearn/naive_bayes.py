@@ -10,6 +10,7 @@ from hashcomb.errors import SpecError
 from hashcomb.integrations.sklearn.corrected import ChannelClassifier, Floats, Scores
 from hashcomb.laws import TokenLaw, TokenLaws
 from hashcomb.moments import Ints
+from hashcomb.scalars import number
 
 __all__ = ("ChannelNaiveBayes",)
 
@@ -86,7 +87,7 @@ class ChannelNaiveBayes(ChannelClassifier):
         self.handle_unknown = handle_unknown
 
     def _begin(self) -> None:
-        if not 0 < self.alpha < np.inf:
+        if number(self.alpha, "alpha") <= 0:
             raise SpecError("must be a number above 0", path="alpha")
         for law in self.laws_:
             law.require_codes()

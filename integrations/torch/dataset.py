@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from hashcomb import TokenHeader
-from hashcomb.errors import DataError, FingerprintError
+from hashcomb.errors import DataError, FingerprintError, SpecError
 from hashcomb.header import stamp
 from hashcomb.integrations.torch.labels import labels_of
 from hashcomb.integrations.torch.mapped import MappedTokens
@@ -96,6 +96,8 @@ class TokenDataset(Dataset[TokenRow]):
         If the file is none, or not whole.
     FingerprintError
         If the tokens were made under another Spec, Key or salt than the vocabulary's.
+    SpecError
+        If `vocabulary` is no Vocabulary.
 
     Notes
     -----
@@ -119,6 +121,10 @@ class TokenDataset(Dataset[TokenRow]):
         self.header: TokenHeader = require_header(source)
         if len(source) == 0:
             raise DataError("there are no rows", hint="a data set needs at least one row of tokens")
+        if vocabulary is not None and not isinstance(vocabulary, Vocabulary):
+            raise SpecError(
+                "must be a Vocabulary", path="vocabulary", hint="pass train.vocabulary of the training rows"
+            )
         self.vocabulary = Vocabulary.learn(source) if vocabulary is None else vocabulary
         self.vocabulary.header.require_same(self.header)
         self._id, self._length = self.vocabulary.id, len(source)
@@ -131,6 +137,10 @@ class TokenDataset(Dataset[TokenRow]):
         if len(array) != self._length:
             raise DataError(f"{len(array)} labels for {self._length} rows")
         return torch.from_numpy(array)
+
+    def __repr__(self) -> str:
+        labels = "" if self._labels_of(np.arange(0)) is None else ", labels"
+        return f"TokenDataset({self._length} rows{labels}, {self.vocabulary})"
 
     def __len__(self) -> int:
         return self._length

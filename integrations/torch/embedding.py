@@ -103,6 +103,8 @@ class CombEmbedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(0, dim, device=device, dtype=dtype))
         for name in (*_SAVED, *_DERIVED):
             self.register_buffer(name, None, persistent=name in _SAVED)
+        if vocabulary is not None and not isinstance(vocabulary, Vocabulary):
+            raise SpecError("must be a Vocabulary", path="vocabulary", hint="pass Vocabulary.learn(tokens)")
         if vocabulary is not None:
             self._take(vocabulary, self.weight)
             self.reset_parameters()
@@ -202,7 +204,11 @@ class CombEmbedding(nn.Module):
         return bags.view(*indices.shape[:2], self.dim)
 
     def _check(self, indices: Tensor) -> None:
-        wanted = () if self.vocabulary is None else self.vocabulary.shape
+        if self.vocabulary is None:
+            raise DataError("the embedding has no vocabulary yet", hint="load a state_dict first")
+        if not isinstance(indices, Tensor) or indices.is_floating_point():
+            raise DataError("rows are tensors of whole numbers", hint="pass embedding.indices(tokens)")
+        wanted = self.vocabulary.shape
         if tuple(indices.shape[1:]) != wanted:
             raise DataError(f"rows of indices of shape {tuple(indices.shape[1:])}, where the vocabulary has {wanted}")
         if indices.shape[0] == 0:  # len() would bind torch.export to one number of rows

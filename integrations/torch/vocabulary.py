@@ -275,6 +275,8 @@ def _check_laws(laws: TokenLaws, header: TokenHeader) -> None:
     header.require_same(laws.header, "the laws")
     if header.tokens != "leaf" or len(laws) != len(header.columns):
         raise DataError(f"laws of {len(laws)} columns, where the leaf tokens have {len(header.columns)}")
-    if header.channel is None and any(law.randomized for law in laws):
+    if header.channel is not None and not laws.randomized:
+        raise DataError("reports of a channel, where the laws are those of true values", hint="pass laws_of(tokens)")
+    if header.channel is None and laws.randomized:
         hint = "learn from what encode gives; for tokens of encode_clean leave laws out"
         raise DataError("tokens without their channel, where the laws are those of reports", hint=hint)

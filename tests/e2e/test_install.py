@@ -77,7 +77,13 @@ def test_wheel_holds_one_package_and_everything_in_it(built: Path) -> None:
     """One top-level name, the folders mapped into it, the demo's template, types, and the command."""
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"hashcomb"}
-    wanted = {"mpc/agree.py", "integrations/sklearn/encoder.py", "demo/report.html.jinja", "py.typed", "kernels/combs.py"}
+    wanted = {
+        "mpc/agree.py",
+        "integrations/sklearn/encoder.py",
+        "demo/report.html.jinja",
+        "py.typed",
+        "kernels/combs.py",
+    }
     assert {f"hashcomb/{name}" for name in wanted} <= set(names)
     assert len(names) == len(set(names))
     assert not [name for name in names if "__pycache__" in name or name.endswith((".key", ".csv"))]

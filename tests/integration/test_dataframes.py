@@ -200,6 +200,14 @@ def test_types_that_do_not_fit_are_refused(codec: HashComb) -> None:
     assert caught.value.column == "label"
 
 
+@pytest.mark.parametrize("argument", ["keep", "drop"])
+def test_one_text_in_place_of_a_list_of_columns(codec: HashComb, argument: str) -> None:
+    """The letters of a name are not taken for columns, one of which might be there."""
+    given: dict[str, Any] = {argument: "label"}
+    with pytest.raises(DataError, match=rf"{argument}=\['label'\]"):
+        encode_frame(codec, FRAMES["pandas"], **given)
+
+
 @pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
 def test_numbers_never_wrap_around(key: Key, library: Any) -> None:
     """A leaf's center that a narrow type cannot hold, or that is neither 0 nor 1 where truth belongs, is an error."""

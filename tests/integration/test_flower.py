@@ -175,6 +175,13 @@ def test_rounds_say_who_was_counted() -> None:
     assert (result.participations, result.privacy) == ({101: 2, 102: 2}, None)
 
 
+def test_a_result_prints_its_rounds_and_no_bytes() -> None:
+    """The text of a result names the rounds, and does not spell out tokens."""
+    result = run(LocalGrid([app_of(0.1, 10), app_of(0.1, 30)]))[1]
+    assert "TokenRound(number=2, counted=(101, 102), rows=40" in repr(result)
+    assert "\\x" not in repr(result)
+
+
 def test_server_sees_no_key_and_no_weight() -> None:
     """Neither the key nor a trained weight is in any byte that passes between the server and the clients."""
     trained: list[bytes] = []

@@ -23,7 +23,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from hashcomb import Categorical, HashComb, Key, RandomizedResponse, Spec, TokenArray, Uniform, place
 from hashcomb.errors import DataDependentSpecWarning, DataError, FingerprintError, SpecError
-from hashcomb.integrations.sklearn import HashCombEncoder
+from hashcomb.header import header_of
+from hashcomb.integrations.sklearn import ChannelNaiveBayes, HashCombEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore::hashcomb.errors.DataDependentSpecWarning")
 Learn = Callable[..., Spec]
@@ -149,6 +150,18 @@ def test_inverse_transform_of_somebody_elses_tokens(learn: Learn, iris: Any, key
     with pytest.raises(DataError):
         encoder.inverse_transform(np.asarray(theirs))
     assert issubclass(FingerprintError, ValueError)
+
+
+def test_pandas_output_keeps_the_header_and_the_index(iris: Any) -> None:
+    """What set_output makes of tokens tells where they come from, so that a learner behind it knows the channel."""
+    X, y = iris
+    shifted = X.set_index(X.index + 7)
+    encoder = HashCombEncoder(depth=1, channel=RandomizedResponse(2.0)).set_output(transform="pandas")
+    frame = encoder.fit_transform(shifted)
+    assert header_of(frame) == header_of(encoder.set_output(transform="default").transform(X))
+    assert frame.index.equals(shifted.index)
+    model = ChannelNaiveBayes().fit(frame, y)
+    assert model.laws_.randomized
 
 
 def test_feature_names_and_set_output(iris: Any) -> None:

@@ -279,6 +279,29 @@ def test_a_channel_that_cannot_be_undone_names_the_column(learner: Learner, labe
 
 
 @each_learner
+def test_columns_in_another_order(learner: Learner, labeled: Any, key: Key) -> None:
+    """Laws belong to columns by their place, so a frame whose columns were moved or left out is refused."""
+    X, y = labeled
+    reports = codec(RandomizedResponse(2.0, depth="leaf"), key).encode(
+        pd.DataFrame(X, columns=["x0", "x1", "x2", "x3"])
+    )
+    for wrong in (reports[["x1", "x0", "x2", "x3"]], reports[["x0", "x1"]]):
+        with pytest.raises(DataError, match="in the order of encode"):
+            learner().fit(wrong, y)
+
+
+@each_learner
+def test_laws_that_are_none(learner: Learner, labeled: Any, key: Key) -> None:
+    """The encoder itself, or a list, in place of laws is an error that says what to pass."""
+    X, y = labeled
+    own = codec(RandomizedResponse(2.0, depth="leaf"), key)
+    wrong: Any
+    for wrong in (own, list(own.laws())):
+        with pytest.raises(SpecError, match=r"HashComb.laws\(\)"):
+            learner(laws=wrong).fit(own.encode(X, seed=1), y)
+
+
+@each_learner
 def test_tokens_of_another_spec(learner: Learner, labeled: Any, key: Key) -> None:
     """Tokens, batches and laws made under another Spec are refused."""
     X, y = labeled

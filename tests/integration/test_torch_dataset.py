@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader, StackDataset, Subset, TensorDataset, WeightedRandomSampler
 
 from hashcomb import HashComb, Key, Spec
-from hashcomb.errors import DataError, FileFormatError, FingerprintError
+from hashcomb.errors import DataError, FileFormatError, FingerprintError, SpecError
 from hashcomb.files import CsvTokens, CsvTokenWriter
 from hashcomb.header import stamp
 from hashcomb.integrations.arrow import ParquetTokens, ParquetTokenWriter
@@ -219,6 +219,13 @@ def test_workers_may_be_forked_after_kernels_and_threads_ran(table: Any, key: Ke
     assert sum(len(x) for (x,) in loader) == 100_000
 
 
+def test_data_sets_say_what_they_hold(tokens: Any) -> None:
+    """The text of a data set names its rows, whether there are labels, and its vocabulary."""
+    labeled, plain = TokenDataset(tokens, np.zeros(len(tokens))), TokenDataset(tokens)
+    assert repr(labeled) == f"TokenDataset({len(tokens)} rows, labels, {labeled.vocabulary})"
+    assert repr(plain) == f"TokenDataset({len(tokens)} rows, {plain.vocabulary})"
+
+
 def test_samplers_and_subsets_choose_rows(dataset: TokenDataset) -> None:
     """A sampler and a Subset name rows, repeated ones too."""
     weights = [float(i in (3, 4)) for i in range(500)]
@@ -302,6 +309,8 @@ def test_data_sets_need_rows_and_a_header(tokens: Any) -> None:
         TokenDataset(tokens[:0])
     with pytest.raises(DataError, match="no header"):
         TokenDataset(np.asarray(tokens))
+    with pytest.raises(SpecError, match="training rows"):
+        TokenDataset(tokens, vocabulary=tokens)
 
 
 def test_a_failed_write_leaves_nothing(tokens: Any, tmp_path: Path) -> None:

@@ -339,6 +339,13 @@ def test_rows_that_do_not_fit_are_refused(encode: Callable[..., Any]) -> None:
         embedding(indices[:, :4])
     with pytest.raises(DataError, match="no vocabulary yet"):
         CombEmbedding(None, 4).indices(tokens)
+    with pytest.raises(DataError, match="no vocabulary yet"):
+        CombEmbedding(None, 4)(indices)
+    for wrong in (tokens, indices.float()):
+        with pytest.raises(DataError, match=r"embedding.indices\(tokens\)"):
+            embedding(wrong)
+    with pytest.raises(SpecError, match=r"Vocabulary.learn\(tokens\)"):
+        CombEmbedding(tokens, 4)
 
 
 def test_arguments_that_cannot_be_are_refused(encode: Callable[..., Any]) -> None:

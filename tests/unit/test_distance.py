@@ -175,8 +175,8 @@ def test_bad_input(tables: tuple[Any, ...], options: dict[str, Any], error: type
         comb_distance(*tables, **options)
 
 
-@pytest.mark.parametrize("gamma", [-1.0, np.nan, np.inf])
-def test_bad_gamma(gamma: float) -> None:
+@pytest.mark.parametrize("gamma", [-1.0, np.nan, np.inf, "scale"])
+def test_bad_gamma(gamma: Any) -> None:
     """A gamma that makes no kernel is refused."""
     with pytest.raises(SpecError, match="gamma"):
         comb_kernel(GOOD, gamma=gamma)

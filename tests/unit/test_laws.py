@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from hashcomb import Categorical, ChannelSpec, HashComb, Key, RandomizedResponse, Spec, Uniform
 from hashcomb.channels import RQM, Channel, Geometric, PoissonBinomial, RandomDepth, SquareWave
+from hashcomb.counts import estimate_histogram
 from hashcomb.errors import ChannelError, DataError, FileFormatError, FingerprintError, SpecError
 from hashcomb.header import SymbolDomain, TokenHeader
 from hashcomb.laws import TokenLaws, laws_of
@@ -269,3 +271,18 @@ def test_tables_that_were_not_made_alike_are_not_joined(key: Key) -> None:
         np.concatenate([made.encode(rows), codec(Key.create(), RandomizedResponse(1.0)).encode(rows)])
     with pytest.raises(FingerprintError, match="true values"):
         np.concatenate([made.encode(rows), made.encode_clean(rows)])
+
+
+def test_laws_of_frames(key: Key) -> None:
+    """A pandas frame of reports, with a column kept beside them, has the laws of the array; so do its histograms."""
+    made = codec(key, RandomizedResponse(1.0, depth="leaf"))
+    frame = made.encode(pd.DataFrame(table(), columns=["a", "b"]))
+    laws = laws_of(frame.assign(kept=1))
+    assert laws.randomized
+    assert repr(laws) == "TokenLaws(2 columns, randomized_response)"
+    assert all((law.reports == own.reports).all() for law, own in zip(laws, made.laws(), strict=True))
+    certain = laws_of(made.encode_clean(table()))
+    with pytest.raises(DataError, match="laws are those of true values"):
+        estimate_histogram(frame, certain)
+    with pytest.raises(DataError, match="'a': is missing"):
+        laws_of(frame.drop(columns="a"))
