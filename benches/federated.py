@@ -67,6 +67,7 @@ def _draw(arms: list[Any], file: str) -> None:
             axes.plot(np.arange(1, len(curve) + 1), curve, color=color, marker="o", markersize=3)
             ends.append((arm.name, float(curve[-1]), color))
         axes.set(xlabel="round", ylabel="held-out accuracy, %", xlim=(0.5, len(curve) + 0.2))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         draw_ends(axes, ends)
         figure.savefig(file)
     print(f"\nThe curves of logistic regression are in {file}.")
