@@ -12,6 +12,7 @@ from hashcomb import kernels
 from hashcomb.columns import as_frame
 from hashcomb.errors import DataError, SpecError
 from hashcomb.header import TokenHeader, header_of
+from hashcomb.laws import table_of
 from hashcomb.placing import run_chunks
 from hashcomb.scalars import number
 
@@ -149,14 +150,11 @@ def comb_kernel(
 def _paths(tokens: Any) -> tuple[Array, TokenHeader | None, tuple[str, ...] | None]:
     """Return tokens as paths, shape (n_rows, n_features, depth), their header and the names of a frame's columns."""
     header = header_of(tokens)
-    frame, names = as_frame(tokens), None
-    if frame is None:
-        array = np.asarray(tokens)
-    else:
-        names = tuple(frame.columns)
-        if header is not None and set(header.columns) <= set(names):
-            names = header.columns  # whatever is kept beside the tokens
-        array = np.stack([frame[name].to_numpy() for name in names], axis=1)
+    frame = as_frame(tokens)
+    names = None if frame is None else tuple(frame.columns)
+    if names is not None and header is not None and set(header.columns) <= set(names):
+        names = header.columns  # whatever is kept beside the tokens
+    array = table_of(tokens, names)
     if array.ndim == 2 and array.size:
         whole = header is not None and header.tokens == "comb" and array.shape[1] == len(header.columns)
         in_order = header is not None and (names is None or names == header.columns)

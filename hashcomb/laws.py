@@ -231,7 +231,7 @@ def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
         If the tokens are not one a feature.
     """
     header = header_of(tokens) if header is None else header
-    array = table_of(tokens, header)
+    array = table_of(tokens, None if header is None else header.columns)
     if array.ndim != 2 or len(array) == 0:
         raise DataError("laws are those of tables of leaf tokens with at least one row", hint="pass two dimensions")
     names = [f"x{j}" for j in range(array.shape[1])] if header is None else list(header.columns)
@@ -246,8 +246,8 @@ def laws_of(tokens: Any, header: TokenHeader | None = None) -> TokenLaws:
     return TokenLaws(header, [_of_header(name, tokens, channel, share, blank) for name, tokens, channel, blank in each])
 
 
-def table_of(tokens: Any, header: TokenHeader | None) -> Array:
-    """Return tokens as an array; those of a frame by the names that their header gives them.
+def table_of(tokens: Any, columns: Sequence[str] | None) -> Array:
+    """Return tokens as an array; of a frame the columns of these names, all of them if there are no names.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def table_of(tokens: Any, header: TokenHeader | None) -> Array:
     frame = as_frame(tokens)
     if frame is None:
         return np.asarray(tokens)
-    names = frame.columns if header is None else header.columns
+    names = frame.columns if columns is None else columns
     for name in names:
         if name not in frame.columns:
             raise DataError("is missing", column=name, hint="pass the frame that encode gave")

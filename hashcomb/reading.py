@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hashcomb.columns import as_frame, refuse_where
 from hashcomb.errors import DataError
 from hashcomb.header import header_of
+from hashcomb.laws import table_of
 from hashcomb.spec import Spec
 from hashcomb.tokens import Codebook
 
@@ -47,16 +48,9 @@ class TokenReader:
         return nodes
 
     def _read(self, tokens: Any) -> Array:
-        frame = as_frame(tokens)
-        if frame is None:
-            self._book.header.require_same(header_of(tokens))
-            array = np.asarray(tokens)
-        else:
-            self._book.header.require_same(header_of(tokens))
-            missing = [name for name in self._book.header.columns if name not in frame.columns]
-            if missing:
-                raise DataError("is missing", column=missing[0], hint="pass the frame that encode gave")
-            array = np.stack([frame[name].to_numpy() for name in self._book.header.columns], axis=1)
+        self._book.header.require_same(header_of(tokens))
+        array = table_of(tokens, self._book.header.columns)
+        if as_frame(tokens) is not None:
             array = array.reshape(self.shape(len(array)))
         if array.ndim not in (2, 3) or array.shape != self.shape(len(array)) or len(array) == 0:
             raise DataError(f"tokens of this Spec have shape {('n_rows', *self.shape(0)[1:])} and n_rows > 0")

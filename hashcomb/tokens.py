@@ -28,7 +28,7 @@ from hashcomb.keys import Key
 from hashcomb.scalars import is_utf8
 from hashcomb.spec import Categorical, Spec
 
-__all__ = ("Codebook",)
+__all__ = ("Codebook", "check_salts")
 
 # Up to this depth the whole codebook is hashed at once (0.4 s for 57 features at depth 12); deeper combs have
 # their nodes hashed as they occur.
@@ -111,7 +111,7 @@ class Codebook:
         channels: Sequence[Channel] | None = None,
     ) -> None:
         _warn(spec)
-        number = _check_salts(key, dataset, round)
+        number = check_salts(key, dataset, round)
         self.spec = spec
         fingerprint = spec.fingerprint
         self._lay_out(spec, channels)
@@ -323,8 +323,16 @@ def _probe(tokens: NDArray[Any], n_home: int) -> tuple[NDArray[np.int64], NDArra
     return order, np.maximum.accumulate(home[order] - rank) + rank
 
 
-def _check_salts(key: Any, dataset: Any, round: Any) -> int:
-    """Return the round as a plain number; raise if a salt or the Key is none."""
+def check_salts(key: Any, dataset: Any, round: Any) -> int:
+    """Return the round as a plain number.
+
+    Raises
+    ------
+    KeyMaterialError
+        If `key` is no Key.
+    SpecError
+        If a salt is none.
+    """
     if not isinstance(key, Key):
         raise KeyMaterialError("a hashcomb.Key is needed", hint="make one with Key.create() or Key.load()")
     if isinstance(round, bool) or not isinstance(round, int | np.integer) or not 0 <= round < 1 << 63:

@@ -96,7 +96,7 @@ def count_tokens(tokens: Any) -> TokenCounts:
     Privacy: tokens without a channel show how often each value occurs, to anybody who has them.
     """
     header = header_of(tokens)
-    array = table_of(tokens, header)
+    array = table_of(tokens, None if header is None else header.columns)
     if array.ndim not in (2, 3) or array.dtype.kind != "u" or array.size == 0:
         raise DataError("tokens are a table of unsigned whole numbers with at least one row")
     flat = array.reshape(len(array), -1)

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from hashcomb import kernels
 from hashcomb.channels import Channel
 from hashcomb.counts import ParameterCounts, ParameterHeader, ParameterTokens, count_parameters
-from hashcomb.errors import ChannelError, DataError, FingerprintError, HashcombWarning, KeyMaterialError, SpecError
+from hashcomb.errors import ChannelError, DataError, FingerprintError, HashcombWarning, SpecError
 from hashcomb.keys import Key
 from hashcomb.noise import FreshNoise, Noise, seeded
+from hashcomb.parameters.rounding import rounded_at_random
 from hashcomb.parameters.spec import ParameterSpec, Tensor
 from hashcomb.placing import run_chunks
-from hashcomb.scalars import is_utf8
+from hashcomb.tokens import check_salts
 
 __all__ = ("ParameterCodec",)
 
@@ -182,11 +183,7 @@ class ParameterCodec:
         place = (np.clip(x, -tensor.clip, tensor.clip) / tensor.clip + 1.0) * (top / 2)
         if self.spec.rounding == "nearest":
             return np.rint(place).astype(np.int32)
-        below = np.floor(place)
-        # The word, as a number in [0, 1) of 53 bits, is below the fraction with that probability, up to 2**-53.
-        up = (_drawn(noise.choice, first, len(x)) >> np.uint64(11)) * 2.0**-53 < place - below
-        rounded: NDArray[np.int32] = np.minimum(below + up, top).astype(np.int32)
-        return rounded
+        return rounded_at_random(place, top, _drawn(noise.choice, first, len(x)))
 
     # ------------------------------------------------------------------ decode
     def decode(
@@ -334,13 +331,8 @@ def _complain(tensor: Tensor, weights: NDArray[np.int64], counts: ParameterCount
 def _header(spec: Any, key: Any, round: Any, dataset: Any) -> ParameterHeader:
     if not isinstance(spec, ParameterSpec):
         raise SpecError("must be a ParameterSpec", hint="make one with ParameterSpec.of")
-    if not isinstance(key, Key):
-        raise KeyMaterialError("a hashcomb.Key is needed", hint="make one with Key.create() or Key.load()")
-    if isinstance(round, bool) or not isinstance(round, int | np.integer) or not 0 <= round < 1 << 63:
-        raise SpecError("must be a whole number of at least 0", path="round")
-    if not isinstance(dataset, str) or not is_utf8(dataset):
-        raise SpecError("must be text", path="dataset")
-    return spec.header(key_id=key.id, round=int(round), dataset=dataset)
+    number = check_salts(key, dataset, round)
+    return spec.header(key_id=key.id, round=number, dataset=dataset)
 
 
 def _codes(spec: ParameterSpec, channel: Channel | None) -> Floats:

@@ -20,6 +20,7 @@ from hashcomb.errors import ChannelError, DataError, HashcombError, ProtocolErro
 from hashcomb.integrations.flower.client import failure
 from hashcomb.integrations.flower.records import arrays_of, record_of
 from hashcomb.keys import Keystream
+from hashcomb.parameters.rounding import rounded_at_random
 
 if TYPE_CHECKING:
     from hashcomb.privacy import L2Clip, SumPrivacy
@@ -145,9 +146,8 @@ class SumSpec:
         symbols = self.channel.n_symbols or 0
         place = (np.clip(flat / self.coordinate, -1, 1) + 1) / 2 * (symbols - 1)
         words = Keystream().words(0, 2 * len(flat))
-        low = np.minimum(np.floor(place), symbols - 2)
-        up = (words[: len(flat)] >> np.uint64(11)).astype(np.float64) * 2.0**-53 < place - low
-        return self.channel.sample((low + up).astype(np.int32), words[len(flat) :].copy()).astype(np.int64)
+        points = rounded_at_random(place, symbols - 1, words[: len(flat)])
+        return self.channel.sample(points, words[len(flat) :].copy()).astype(np.int64)
 
     def mean(self, total: ArrayLike, n_clients: int) -> dict[str, Floats]:
         """Return the unbiased estimate of the mean update from the sum of reports.

@@ -15,7 +15,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from hashcomb import Categorical, Channel, Comb, HashComb, Key, Spec, learn_spec, place
-from hashcomb.columns import named_columns, numbers_of
+from hashcomb.columns import frame_like, named_columns, numbers_of
 from hashcomb.errors import DataError, SpecError
 from hashcomb.integrations.sklearn.tables import (
     objects_of,
@@ -280,14 +280,9 @@ class HashCombEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return tokens in the pandas frame that `set_output` asks for: scikit-learn's own would have no header."""
         if self.output != "tokens" or _get_output_config("transform", self)["dense"] != "pandas":
             return placed
-        columns = {
-            name: np.ascontiguousarray(own) for name, own in zip(self.get_feature_names_out(), placed.T, strict=True)
-        }
-        frame = nw.from_dict(columns, backend="pandas").to_native()
-        frame.attrs["hashcomb"] = placed.header.to_json()
-        if hasattr(X, "iloc"):
-            frame.index = X.index
-        return frame
+        columns = dict(zip(self.get_feature_names_out(), np.ascontiguousarray(placed.T), strict=True))
+        source = X if hasattr(X, "iloc") else nw.from_dict({"row": placed[:, 0]}, backend="pandas").to_native()
+        return frame_like(source, columns, placed.header.to_json())
 
     def _place(self, X: Any) -> Any:
         if self.output in ("rank", "mean"):

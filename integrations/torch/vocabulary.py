@@ -16,7 +16,7 @@ from hashcomb.columns import as_frame
 from hashcomb.errors import DataError, FileFormatError
 from hashcomb.header import header_of
 from hashcomb.integrations.torch.posterior import posteriors
-from hashcomb.laws import TokenLaws
+from hashcomb.laws import TokenLaws, table_of
 
 __all__ = ("Vocabulary",)
 
@@ -221,14 +221,7 @@ def tokens_of(tokens: Any) -> Array:
     DataError
         If they are no unsigned integers, or a column of a frame is missing.
     """
-    frame = None if isinstance(tokens, np.ndarray) else as_frame(tokens)
-    if frame is not None:
-        names = require_header(tokens).columns
-        missing = [name for name in names if name not in frame.columns]
-        if missing:
-            raise DataError("is missing", column=missing[0], hint="pass the frame that encode gave")
-        tokens = np.stack([frame[name].to_numpy() for name in names], axis=1)
-    array = np.asarray(tokens)
+    array = table_of(tokens, None if as_frame(tokens) is None else require_header(tokens).columns)
     if array.dtype not in (np.uint64, np.uint32):
         raise DataError("these are no tokens", hint="pass what HashComb.encode gave, uint64 or uint32")
     return array
