@@ -28,8 +28,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
 
 from hashcomb import HashComb, Key, learn_spec
-from hashcomb.demo.rows import deal_folder, held_out, load
 from hashcomb.integrations.sklearn import TokenOneHot
+from hashcomb.rows import deal_folder, held_out, load
 
 __all__ = ("MODELS", "owners_of", "splits")
 

@@ -27,9 +27,9 @@ from sklearn.svm import SVC
 from benches.encode import KEY, N_FEATURES, codec, rows
 from benches.timing import Case, print_table, side_by_side
 from hashcomb import HashComb, learn_spec
-from hashcomb.demo.rows import deal_folder, load
 from hashcomb.distance import comb_distance
 from hashcomb.integrations.sklearn import CombKernel, TokenOneHot
+from hashcomb.rows import deal_folder, load
 
 __all__ = ("main",)
 

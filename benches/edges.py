@@ -15,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hashcomb.demo.rows import deal_folder, held_out, load
 from hashcomb.errors import ProtocolError
 from hashcomb.integrations.sklearn import HashCombEncoder
 from hashcomb.mpc import Agreement, Policy, local
+from hashcomb.rows import deal_folder, held_out, load
 from hashcomb.spec import Quantile
 
 __all__ = ("main",)

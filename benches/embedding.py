@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from benches.encode import KEY
 from hashcomb import HashComb, RandomizedResponse, learn_spec
-from hashcomb.demo.rows import deal_folder, held_out, load
 from hashcomb.integrations.torch import CombEmbedding, Vocabulary
 from hashcomb.laws import laws_of
+from hashcomb.rows import deal_folder, held_out, load
 
 __all__ = ("main",)
 

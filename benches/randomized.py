@@ -25,10 +25,10 @@ from sklearn.preprocessing import StandardScaler
 
 from hashcomb import HashComb, Key, learn_spec, place
 from hashcomb.channels import RQM, describe
-from hashcomb.demo.rows import deal_folder, held_out, load
 from hashcomb.errors import DataDependentSpecWarning, InsecureRandomWarning
 from hashcomb.integrations.sklearn import ChannelLinearClassifier, ChannelNaiveBayes, TokenOneHot
 from hashcomb.moments import remove_noise
+from hashcomb.rows import deal_folder, held_out, load
 
 __all__ = ("main",)
 

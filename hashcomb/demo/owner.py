@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from hashcomb import HashComb, Key
 from hashcomb.demo.messages import main, receive, send
 from hashcomb.demo.models import MODELS
-from hashcomb.demo.rows import Rows, held_out, load
 from hashcomb.files import CsvTokenWriter, write_spec
 from hashcomb.mpc import Agreement, agree, load_party
+from hashcomb.rows import Rows, held_out, load
 
 __all__ = ("work",)
 

@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hashcomb.atomic import check_target, writing
+from hashcomb.demo.bundled import deal_bundled
 from hashcomb.demo.models import MODELS
-from hashcomb.demo.rows import deal_bundled, deal_folder
 from hashcomb.errors import DataError, HashcombError
 from hashcomb.files import read_spec
 from hashcomb.integrations import require
 from hashcomb.mpc import Policy, free_ports, make_certificates
+from hashcomb.rows import deal_folder
 from hashcomb.spec import Spec
 
 __all__ = ("Accuracy", "DemoResult", "Leak", "run_demo")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from hashcomb.demo.messages import main, receive, send
 from hashcomb.demo.models import MODELS, on_tokens
-from hashcomb.demo.rows import MAX_CLASSES
 from hashcomb.errors import DataError
 from hashcomb.files import CsvTokens
 from hashcomb.header import TokenHeader
+from hashcomb.rows import MAX_CLASSES
 
 __all__ = ("check_labels", "read_tokens", "work")
 

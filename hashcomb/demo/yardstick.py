@@ -15,9 +15,9 @@ from hashcomb import Spec, place
 from hashcomb.attacks import frequency_matching, joint_matching
 from hashcomb.demo.messages import main, receive, send
 from hashcomb.demo.models import MODELS, on_raw
-from hashcomb.demo.rows import held_out, load
 from hashcomb.demo.trainer import check_labels, read_tokens
 from hashcomb.files import read_spec
+from hashcomb.rows import held_out, load
 
 __all__ = ("work",)
 

@@ -1,4 +1,4 @@
-"""The rows of the demo: who holds which, and which are held out."""
+"""Labeled rows of several owners: their files, and which rows are held out."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hashcomb.columns import refuse_where
 from hashcomb.errors import DataError
-from hashcomb.tables import CsvRows, CsvWriter
+from hashcomb.tables import CsvRows
 
-__all__ = ("Rows", "deal_bundled", "deal_folder", "held_out", "load")
+__all__ = ("Rows", "deal_folder", "held_out", "load")
 
 TEST_SHARE = 0.25
 MAX_CLASSES = 50
@@ -69,7 +69,7 @@ def _load(path: str) -> Rows:
     refuse_where(np.array([value is None for value in y]), label, "a label is missing", "")
     X = np.concatenate([np.column_stack([batch[name] for name in names]) for batch in batches])
     problem = f"a missing value or an infinity in {Path(path).name}"
-    refuse_where(~np.isfinite(X), names, problem, "the demo takes complete rows: fill it, or leave the row out")
+    refuse_where(~np.isfinite(X), names, problem, "rows are taken complete: fill it, or leave the row out")
     return Rows(names, label, X, y)
 
 
@@ -101,20 +101,3 @@ def deal_folder(folder: str, n_owners: int | None) -> list[list[str]]:
             hint="an agreement takes three owners or more, each with a file",
         )
     return [files[owner::wanted] for owner in range(wanted)]
-
-
-def deal_bundled(homes: Sequence[Path], seed: int) -> list[list[str]]:
-    """Deal the rows of scikit-learn's breast_cancer to owners, at random, into a file in each one's home."""
-    from sklearn.datasets import load_breast_cancer
-
-    data = load_breast_cancer()
-    order = np.random.default_rng(seed).permutation(len(data.target))
-    names = [*map(str, data.feature_names), "diagnosis"]
-    paths = []
-    for home, chosen in zip(homes, np.array_split(order, len(homes)), strict=True):
-        path = home / "rows.csv"
-        columns = [*data.data[chosen].T, data.target_names[data.target[chosen]].astype(object)]
-        with CsvWriter(path, names) as writer:
-            writer.write(dict(zip(names, columns, strict=True)))
-        paths.append([str(path)])
-    return paths
