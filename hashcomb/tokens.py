@@ -214,14 +214,21 @@ class Codebook:
                 self._refuse_collisions(feature, position)
 
     def _hash_new(self, leaves: NDArray[np.int32]) -> None:
-        with self._lock:
-            for feature in range(len(self._keys)):
-                distinct = np.unique(leaves[:, feature])
-                for position, shift in enumerate(self._shift):
-                    nodes = np.unique(distinct >> shift).astype(np.int64)
-                    new = nodes[~self._known[feature, self._offset[position] + nodes]]
-                    if len(new):
-                        self._hash(feature, position, new)
+        for position, shift in enumerate(self._shift):
+            nodes = leaves >> shift
+            # Mostly all are known, and a look into the table says so far sooner than sorting the nodes would.
+            if not self._known.reshape(-1)[nodes + (self._first + self._offset[position])].all():
+                with self._lock:
+                    self._hash_unknown(position, nodes)
+
+    def _hash_unknown(self, position: int, nodes: NDArray[np.int32]) -> None:
+        for feature in range(len(self._keys)):
+            start, size = self._offset[position], self._sizes[position]
+            new = np.zeros(size, dtype=bool)
+            new[nodes[:, feature]] = True
+            new &= ~self._known[feature, start : start + size]
+            if new.any():
+                self._hash(feature, position, np.flatnonzero(new))
 
     def _level(self, feature: int, position: int) -> NDArray[Any]:
         start = self._offset[position]
