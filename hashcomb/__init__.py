@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hashcomb.header import TokenArray, TokenHeader
     from hashcomb.keys import Key
     from hashcomb.learn import learn_spec
+    from hashcomb.migration import Migration
     from hashcomb.placing import place
     from hashcomb.privacy import PrivacyReport
     from hashcomb.spec import Categorical, ChannelSpec, EdgesNoise, Quantile, Spec, Uniform
@@ -29,6 +30,7 @@ _HOME = {
     "EdgesNoise": "spec",
     "HashComb": "codec",
     "Key": "keys",
+    "Migration": "migration",
     "PrivacyReport": "privacy",
     "Quantile": "spec",
     "RandomizedResponse": "channels",
@@ -49,6 +51,7 @@ __all__ = (
     "EdgesNoise",
     "HashComb",
     "Key",
+    "Migration",
     "PrivacyReport",
     "Quantile",
     "RandomizedResponse",

@@ -6,7 +6,7 @@ import math
 import operator
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,11 @@ from hashcomb.columns import Columns, as_frame, frame_like
 from hashcomb.comb import Comb
 from hashcomb.encoding import RowEncoder
 from hashcomb.errors import DataError, KeyMaterialError, SpecError, WeakPrivacyWarning
-from hashcomb.header import TokenHeader, stamp
+from hashcomb.header import TokenHeader
 from hashcomb.keys import Key
 from hashcomb.laws import TokenLaws
 from hashcomb.noise import FreshNoise, MemoNoise, Noise, seeded
-from hashcomb.reading import TokenReader
+from hashcomb.reading import TokenReader, tokens_like
 from hashcomb.spec import Spec
 from hashcomb.tokens import Codebook
 from hashcomb.values import Decoding, Values
@@ -30,8 +30,6 @@ from hashcomb.values import Decoding, Values
 __all__ = ("HashComb", "check_usable")
 
 Array = NDArray[Any]
-
-_TILE_ROWS = 1024
 
 
 class HashComb:
@@ -86,7 +84,8 @@ class HashComb:
         if n_threads is not None and (isinstance(n_threads, bool) or operator.index(n_threads) < 1):
             raise SpecError("must be at least 1, or None for as many as pay", path="n_threads")
         self.spec = spec
-        self._arguments = (spec, key, dataset, round, n_threads)
+        self._key = key
+        self._again = partial(HashComb, dataset=dataset, round=round, n_threads=n_threads)
         self._comb = Comb(spec)
         self._channels = channels_of(spec)
         _warn_of_no_epsilon(self._channels)
@@ -97,7 +96,7 @@ class HashComb:
 
     @cached_property
     def _clean(self) -> CleanTokens:
-        return CleanTokens(self.spec, self._arguments[1], self._book, self._channels)
+        return CleanTokens(self.spec, self._key, self._book, self._channels)
 
     @property
     def header(self) -> TokenHeader:
@@ -105,7 +104,7 @@ class HashComb:
         return self._book.header
 
     def __reduce__(self) -> Any:
-        return _rebuild, self._arguments  # locks and codebooks stay behind; the Key goes along
+        return self._again, (self.spec, self._key)  # locks and codebooks stay behind; the Key goes along
 
     def __repr__(self) -> str:
         return f"HashComb({self.spec!r}, key_id={self.header.key_id!r})"
@@ -306,10 +305,7 @@ class HashComb:
                 filled[...] = 0  # nothing half encoded stays in the caller's array
             raise
         header = self.header if clean is None else self._clean.header
-        if frame is None:
-            return stamp(tokens, header)
-        named = dict(zip(header.columns, _columns(tokens.reshape(columns.n_rows, -1)), strict=True))
-        return frame_like(table, named, header.to_json())
+        return tokens_like(table, tokens, header.columns, header)
 
     def _check_output(self, out: Any, frame: Any) -> None:
         if frame is not None:
@@ -375,6 +371,25 @@ class HashComb:
         nodes = self._reader.nodes(tokens)
         return np.where(nodes == self._book.blank, np.int32(-1), nodes)
 
+    def tokens_of(self, reports: NDArray[np.int32]) -> Array:
+        """Return the tokens of reports, which `reports` numbers again.
+
+        Parameters
+        ----------
+        reports : ndarray of int32, shape (n_rows, n_features)
+            As from `reports`, else a DataError; those that encoding never yields get tokens that `decode` refuses.
+
+        Returns
+        -------
+        ndarray
+            As from `encode`, without a header: where the numbers come from is not known here.
+
+        Notes
+        -----
+        Privacy: nothing is randomized; where the Spec has a channel, only numbers of its reports keep its epsilon.
+        """
+        return self._reader.tokens(reports)
+
     def represent(self, leaves: NDArray[np.int32], representative: Decoding | None = None) -> Array:
         """Return what stands for leaves, as `decode` does for tokens of true leaves.
 
@@ -403,29 +418,14 @@ class HashComb:
         return _as_table(self._values.of_nodes(np.ascontiguousarray(leaves), representative, self.spec.depth))
 
 
-def _columns(flat: Array) -> Array:
-    """Return the columns of a table as rows; copied by tiles, which stay in the cache, in a quarter of the time."""
-    columns = np.empty(flat.shape[::-1], dtype=flat.dtype)
-    for start in range(0, len(flat), _TILE_ROWS):
-        columns[:, start : start + _TILE_ROWS] = flat[start : start + _TILE_ROWS].T
-    return columns
-
-
 def _as_table(values: Array | list[Any]) -> Array:
     return values if isinstance(values, np.ndarray) else np.array(values, dtype=object).T
 
 
 def _warn_of_no_epsilon(channels: Sequence[Channel] | None) -> None:
     if channels and any(math.isinf(channel.epsilon) for channel in channels):
-        warnings.warn(
-            f"the channel {channels[0].kind} has no finite epsilon: it carries no differential privacy",
-            WeakPrivacyWarning,
-            stacklevel=3,
-        )
-
-
-def _rebuild(spec: Spec, key: Key, dataset: str, round: int, n_threads: int | None) -> HashComb:
-    return HashComb(spec, key, dataset=dataset, round=round, n_threads=n_threads)
+        problem = f"the channel {channels[0].kind} has no finite epsilon: it carries no differential privacy"
+        warnings.warn(problem, WeakPrivacyWarning, stacklevel=3)
 
 
 def check_usable(spec: Spec) -> None:

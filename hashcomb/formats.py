@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,9 @@ def read_all(path: str, drop: Collection[str], text: Collection[str] = ()) -> ta
     """
     rows = open_rows(path)
     require_columns(rows.names, {*drop, *text})
+    if "" in rows.names and "" not in drop:
+        hint = "it may be an index that was written along: leave it out with --drop '', or name it"
+        raise DataError(f"column {rows.names.index('')} (counted from 0) has no name", hint=hint)
     batches = list(rows.batches(text, BATCH_ROWS, aside=drop))
     if not batches:
         raise DataError("there are no rows", hint="the file needs at least one row")
@@ -89,7 +93,10 @@ def require_columns(names: Sequence[str], wanted: Collection[str]) -> None:
     """Raise `DataError` if a column that is named is not among those of a file."""
     for name in sorted(wanted):
         if name not in names:
-            raise DataError("is not in the file", column=name, hint="see its first line")
+            there = {other.strip().casefold(): other for other in names}
+            near = difflib.get_close_matches(name.strip().casefold(), there, n=1)
+            hint = f"did you mean {there[near[0]]!r}?" if near else "see its first line"
+            raise DataError("is not in the file", column=name, hint=hint)
 
 
 def text_columns(spec: Spec) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -32,6 +33,8 @@ __all__ = (
 Batch = dict[str, NDArray[Any]]
 
 MISSING = frozenset({"", "NA", "NaN", "nan", "null"})
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?=[T ]|$)")
+_GROUPED = re.compile(r"[-+\d.]+(,\d+)+(\.\d*)?")
 
 
 class Rows(Protocol):
@@ -70,6 +73,7 @@ class CsvRows:
         self._path = Path(path)
         with _open(self._path) as file:
             self.names = csv_header(file, self._path)
+        _refuse_other_separators(self.names, self._path)
 
     @property
     def n_rows(self) -> int | None:
@@ -134,7 +138,8 @@ def csv_header(file: TextIO, path: Path) -> list[str]:
     try:
         names = next(csv.reader(file), [])
     except (csv.Error, UnicodeDecodeError):
-        raise FileFormatError("is no UTF-8 CSV file", file=str(path)) from None
+        hint = "save it as UTF-8 with commas; spreadsheets call it CSV UTF-8"
+        raise FileFormatError("is no UTF-8 CSV file", file=str(path), hint=hint) from None
     if not names:
         raise FileFormatError("is empty", file=str(path), hint="the first line holds the column names")
     if any(_is_measured(name) for name in names):
@@ -147,6 +152,14 @@ def csv_header(file: TextIO, path: Path) -> list[str]:
             problem = f"columns {first[name]} and {place} (counted from 0) have one name"
             raise FileFormatError(problem, file=str(path), hint="the first line must hold the column names")
     return names
+
+
+def _refuse_other_separators(names: Sequence[str], path: Path) -> None:
+    """Refuse one column whose name is several, with a semicolon or tab between them."""
+    for sign, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and sign in names[0]:
+            hint = "save it with commas between fields, and a point in decimal numbers"
+            raise FileFormatError(f"the first line has {word} and no comma", file=str(path), hint=hint)
 
 
 def _is_measured(name: str) -> bool:
@@ -217,12 +230,16 @@ def _number(value: str, name: str, row: int) -> float:
     try:
         return float(value.replace("_", "x"))
     except ValueError:
-        raise DataError(
-            "is no number",
-            column=name,
-            row=row,
-            hint="correct the row, or make the column categorical, or keep or drop it",
-        ) from None
+        raise DataError("is no number", column=name, row=row, hint=_way_out(value)) from None
+
+
+def _way_out(value: str) -> str:
+    """Say what to do about a field that is no number, by its form and without its value."""
+    if _DATE.match(value):
+        return "it looks like a date: put a number of days in its place, or drop or keep the column"
+    if _GROUPED.fullmatch(value):
+        return "write a point in decimal numbers, and no commas"
+    return "correct the row (a missing value is an empty field), or make the column categorical, or drop or keep it"
 
 
 def write_csv(file: TextIO, columns: Sequence[Sequence[Any]]) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hashcomb.cli.channel_options import channel_options, say_cost, with_channel
+from hashcomb.cli.legacy import spec_convert
 from hashcomb.cli.options import drop_option, json_flag, refuse_one_file
-from hashcomb.errors import HashcombError
+from hashcomb.errors import HashcombError, KeyMaterialError
+
+if TYPE_CHECKING:
+    from hashcomb import Spec
 
 __all__ = ("spec",)
 
@@ -17,6 +23,9 @@ __all__ = ("spec",)
 @click.group()
 def spec() -> None:
     """Make, check and show Specs."""
+
+
+spec.add_command(spec_convert)
 
 
 @spec.command("new")
@@ -35,6 +44,7 @@ def spec() -> None:
 @click.option("--token-bits", default="64", show_default=True, type=click.Choice(["64", "32"]))
 @click.option("--tokens", default="leaf", show_default=True, help="leaf, comb, or the number of a level.")
 @click.option("--means", is_flag=True, help="Learn the mean of every leaf too, to decode to.")
+@click.option("--key-out", type=click.Path(), help="Draw a Key too; nothing is overwritten.")
 @channel_options
 @drop_option
 def spec_new(
@@ -51,6 +61,7 @@ def spec_new(
     token_bits: str,
     tokens: str,
     means: bool,
+    key_out: str | None,
     drop: tuple[str, ...],
     **choices: Any,
 ) -> None:
@@ -60,9 +71,15 @@ def spec_new(
     from hashcomb.files import write_spec
     from hashcomb.formats import read_all
 
-    refuse_one_file(out, table)
+    refuse_one_file(out, table, *filter(None, [key_out]))
+    if key_out is not None and os.path.lexists(key_out):  # known before the table is read
+        hint = "leave --key-out out to use it with the new Spec, or choose another name"
+        raise KeyMaterialError(f"key file {key_out!r} exists, and is never overwritten", hint=hint)
+    rows = read_all(table, drop, categorical)
+    if missing == "error":
+        _say_missing(rows)
     made = learn_spec(
-        read_all(table, drop, categorical),
+        rows,
         depth=depth,
         edges=edges,
         margin=margin,
@@ -77,10 +94,38 @@ def spec_new(
     )
     made = with_channel(made, choices)
     check_usable(made)
-    write_spec(made, out)
+    if key_out is None:
+        write_spec(made, out)
+    else:
+        _write_with_key(made, out, key_out)
     click.echo(made.fingerprint)
     if made.channel is not None:
         say_cost(made)
+
+
+def _say_missing(rows: dict[str, Any]) -> None:
+    """Warn of columns whose missing values `encode` is going to refuse."""
+    from numpy import isnan
+
+    gaps = {name: isnan(c).any() if c.dtype.kind == "f" else None in c for name, c in rows.items()}
+    if names := [repr(name) for name, missing in gaps.items() if missing]:
+        problem = f"missing values in {', '.join(names)}: encode will refuse these rows"
+        click.echo(f"warning: {problem}; --missing token gives missing values a token of their own", err=True)
+
+
+def _write_with_key(made: Spec, out: str, key_out: str) -> None:
+    """Write a Spec and a new Key, both or neither, and say whose file is secret."""
+    from hashcomb import Key
+    from hashcomb.files import write_spec
+
+    key = Key.create()
+    key.save(key_out)
+    try:
+        write_spec(made, out)
+    except BaseException:
+        Path(key_out).unlink()  # a Key without its Spec would only be in the way
+        raise
+    click.echo(f"new key {key.id} in {key_out}, readable by you alone: keep it secret, and keep a copy", err=True)
 
 
 @spec.command("randomize")

@@ -1,5 +1,6 @@
 """Encode and decode: shapes, errors, headers, and that bytes depend on nothing but rows, Spec, Key and salt."""
 
+import itertools
 import pickle  # noqa: TID251 joblib pickles what users give it; here we look at what it would get
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -42,6 +43,29 @@ def test_tokens_tell_equality_of_leaves_and_nothing_else(learn: Learn, table: np
             set(leaves[:, j].tolist())
         )
         assert len(set(tokens[:, j].tolist())) == len(set(leaves[:, j].tolist()))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "channel"),
+    [
+        *itertools.product(["leaf", "comb", 2], [None, RandomizedResponse(1.0, depth="leaf")]),
+        ("leaf", RandomizedResponse(1.0)),  # whose reports are no leaves
+    ],
+)
+def test_tokens_of_reports_are_those_that_were_numbered(
+    learn: Learn, table: np.ndarray, key: Key, tokens: Any, channel: Any
+) -> None:
+    """Numbers of reports give the tokens back, missing ones too, and no header; other numbers are refused."""
+    table[3, 1] = np.nan
+    codec = HashComb(learn(table, tokens=tokens, missing="token", channel=channel), key)
+    encoded = codec.encode(table)
+    numbers = codec.reports(encoded)
+    again = codec.tokens_of(numbers)
+    assert (again == encoded).all()
+    assert not isinstance(again, TokenArray)
+    for wrong in (numbers - 1, numbers + 1000, numbers[:, 1:], numbers.astype(float)):
+        with pytest.raises(DataError, match="reports are int32"):
+            codec.tokens_of(wrong)
 
 
 def test_a_path_holds_the_tokens_of_every_level(learn: Learn, table: np.ndarray, key: Key) -> None:
