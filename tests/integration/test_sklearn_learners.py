@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.naive_bayes import CategoricalNB
 from sklearn.utils.estimator_checks import check_estimator
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from hashcomb import Categorical, HashComb, Key, RandomizedResponse, Spec, Uniform
 from hashcomb.channels import Channel, Geometric, describe
