@@ -7,6 +7,7 @@ from hashcomb.attacks.linkage import LinkageResult, link_rows
 from hashcomb.attacks.membership import MembershipResult, advantage_bound, infer_membership, membership_scores
 from hashcomb.attacks.naming import AttackResult
 from hashcomb.attacks.paths import path_matching
+from hashcomb.attacks.reconstruction import ReconstructionResult, reconstruct_rows
 from hashcomb.attacks.report import AttackFigure, AttackReport
 from hashcomb.attacks.run import run_attacks
 from hashcomb.attacks.weak_keys import guess_key, obvious_secrets
@@ -26,6 +27,7 @@ __all__ = (
     "KnownRowsResult",
     "LinkageResult",
     "MembershipResult",
+    "ReconstructionResult",
     "advantage_bound",
     "frequency_matching",
     "guess_key",
@@ -39,6 +41,7 @@ __all__ = (
     "open_column_by_hints",
     "open_with_known_rows",
     "path_matching",
+    "reconstruct_rows",
     "run_attacks",
     "search_seeds_32",
     "solve_inputs",

@@ -16,7 +16,8 @@ from hashcomb.attacks.membership import infer_membership
 from hashcomb.attacks.naming import AttackResult, judge
 from hashcomb.attacks.paths import MAX_LEVELS, name_paths
 from hashcomb.attacks.report import AttackFigure, AttackReport, Measure
-from hashcomb.attacks.scene import MAX_LAW, Scene
+from hashcomb.attacks.scene import Scene
+from hashcomb.attacks.scheme import MAX_LAW
 from hashcomb.attacks.xxh3_seed import open_column, open_column_by_hints
 from hashcomb.channels import reported_features
 from hashcomb.privacy.release import added_up

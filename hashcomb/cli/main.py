@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hashcomb import __version__
-from hashcomb.cli import agreement, audit, demo, keys, plot, report, shares, specs, tokens
+from hashcomb.cli import agreement, audit, bench, demo, keys, migrate, plot, report, shares, specs, tokens
 from hashcomb.terminal import run
 
 __all__ = ("cli", "main")
@@ -23,12 +23,14 @@ COMMANDS = (
     tokens.encode,
     tokens.decode,
     tokens.inspect,
+    migrate.migrate,
     report.report,
     plot.plot,
     audit.audit,
     agreement.agree,
     shares.share,
     demo.demo,
+    bench.bench,
 )
 for _command in COMMANDS:
     cli.add_command(_command)
