@@ -1,7 +1,9 @@
 # make demo    set everything up and run the main job on real data
 # make test    set everything up and pass the tests
 # make check   lint, types, import rules, doctests
-# make bench   print the tables of benches/
+# make docs    build the site of the documentation into site/
+# make bench   print the tables of benches/ that take under five minutes
+# make dist    build wheel and sdist in dist/, and try them in empty environments
 # make clean   remove what these made
 
 # The first Python on the path that is 3.11 or newer; `make PYTHON=...` takes another.
@@ -11,7 +13,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 ARGS ?=
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench docs dist clean
 
 demo: .venv/.demo
 	$(BIN)/hashcomb demo $(ARGS)
@@ -29,6 +31,13 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	$(BIN)/python -m benches $(ARGS)
+
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+	@echo "the site is in site/: python3 -m http.server --directory site"
+
+dist: .venv/.dev
+	.ci/dist $(BIN)/python
 
 # A stamp for each set of packages; an environment that was only half made is made again.
 .venv/.demo: .venv/.made
@@ -48,5 +57,5 @@ bench: .venv/.dev
 	@touch $@
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis report.html
+	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

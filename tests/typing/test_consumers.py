@@ -1,7 +1,9 @@
 """Somebody else's type checker sees our types."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,19 +33,28 @@ Key("secret")
 """
 
 
-def check(folder: Path, code: str) -> tuple[int, str]:
-    """Run mypy --strict over a file outside the repository."""
-    (folder / "consumer.py").write_text(code)
+def mypy(folder: Path) -> tuple[int, list[int]]:
+    """Run mypy --strict over a file outside the repository; return its status, and the lines it finds wrong."""
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache"), "consumer.py"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout
+    return done.returncode, [int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error:" in line]
+
+
+def pyright(folder: Path) -> tuple[int, list[int]]:
+    """Run pyright, strict, over a file outside the repository; return its status, and the lines it finds wrong."""
+    settings = {"typeCheckingMode": "strict", "include": ["consumer.py"]}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout[done.stdout.index("{") :])["generalDiagnostics"]
+    return done.returncode, [one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"]
 
 
 @pytest.mark.e2e
-def test_right_and_wrong_use(tmp_path: Path) -> None:
-    """Right code passes strict checks; each wrong line is an error of its own."""
-    status, out = check(tmp_path, RIGHT)
-    assert status == 0, out
-    status, out = check(tmp_path, WRONG)
-    assert status == 1
-    assert [line.split(":")[1] for line in out.splitlines() if ": error:" in line] == ["4", "5", "6"]
+@pytest.mark.parametrize("checker", [mypy, pyright])
+def test_right_and_wrong_use(checker: Callable[[Path], tuple[int, list[int]]], tmp_path: Path) -> None:
+    """Right code passes strict checks of mypy and of pyright; each wrong line is an error of its own."""
+    (tmp_path / "consumer.py").write_text(RIGHT)
+    assert checker(tmp_path) == (0, [])
+    (tmp_path / "consumer.py").write_text(WRONG)
+    assert checker(tmp_path) == (1, [4, 5, 6])

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,20 @@ def test_a_missing_extra_says_how_to_get_it() -> None:
         run(code)
         == "this needs pyarrow; install the extra 'arrow': pip install '.[arrow]' in a clone of hashcomb arrow"
     )
+
+
+def test_one_version_everywhere() -> None:
+    """The package, how to cite it, and the newest heading of the changelog name the same version."""
+    cited = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    changed = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert cited is not None
+    assert changed is not None
+    assert {cited[1], changed[1]} == {hashcomb.__version__}
+
+
+def test_supported_pythons_are_the_ones_that_are_tried() -> None:
+    """The versions of Python that the package names are those in which the build is tried."""
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    tried = re.search(r"^for version in (.+); do$", (ROOT / ".ci" / "dist").read_text(), re.MULTILINE)
+    assert tried is not None
+    assert tried[1].split() == named
