@@ -28,6 +28,7 @@ TABLES = (
     "lifecycle",
     "growth",
     "versus",
+    "unseen",
 )
 
 

@@ -15,17 +15,20 @@ from pathlib import Path
 from hashcomb.cli.bench import accuracy
 from hashcomb.evidence.accuracy import PAGE_NAME
 
-__all__ = ("main",)
+__all__ = ("main", "measure")
+
+
+def measure(words: list[str], *more: str) -> None:
+    """Measure the quick subset with two processes, and print the page; words of the command line change what it is."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--out")
+    asked, options = parser.parse_known_args(words)
+    with tempfile.TemporaryDirectory(prefix="hashcomb-accuracy-") as folder:
+        out = asked.out or folder
+        accuracy.main(["--quick", "--jobs", "2", "--out", out, *more, *options], standalone_mode=False)
+        print((Path(out) / PAGE_NAME).read_text())
 
 
 def main() -> None:
-    """Measure, with two processes, and print the page."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--out")
-    asked, options = parser.parse_known_args(
-        sys.argv[sys.argv.index("accuracy") + 1 :] if "accuracy" in sys.argv else []
-    )
-    with tempfile.TemporaryDirectory(prefix="hashcomb-accuracy-") as folder:
-        out = asked.out or folder
-        accuracy.main(["--quick", "--jobs", "2", "--out", out, *options], standalone_mode=False)
-        print((Path(out) / PAGE_NAME).read_text())
+    """Measure the bundled sets, or what the command line says."""
+    measure(sys.argv[sys.argv.index("accuracy") + 1 :] if "accuracy" in sys.argv else [])

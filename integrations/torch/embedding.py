@@ -187,7 +187,7 @@ class CombEmbedding(nn.Module):
 
         Returns
         -------
-        Tensor, shape (n_rows, n_features, dim), or (n_rows, dim) with ``mode="sum"``
+        Tensor, shape (n_rows, n_features, dim), or (n_rows, dim) if mode is "sum"
 
         Raises
         ------

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 BLOCK = re.compile(r"^```(\w+) ?(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TO_RUN = [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))]
+TO_RUN = [page for page in PAGES if re.search(r"^```(python|sh)\b", page.read_text(encoding="utf-8"), re.MULTILINE)]
 
 
 def name_of(page: Path) -> str:
