@@ -14,6 +14,7 @@ from hashcomb.mpc.watch import Progress, Watch
 __all__ = ("HELPER_STEPS", "help_owners")
 
 HELPER_STEPS = ("connect", "nonces", "help", "confirm")
+"""Names of a helper's steps, in order."""
 
 
 async def help_owners(party: Party, policy: Policy | None = None, *, progress: Progress | None = None) -> str:

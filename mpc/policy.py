@@ -153,6 +153,7 @@ STEPS = (
     "escrow",
     "confirm",
 )
+"""Names of all steps of an agreement, in order; a policy takes some of them."""
 
 
 def _within(value: float, low: float, high: float, path: str) -> None:

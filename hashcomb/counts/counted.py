@@ -16,7 +16,8 @@ __all__ = ("MAX_TOTAL", "ParameterCounts", "checked_total", "offsets_of", "refus
 
 Array = NDArray[Any]
 
-MAX_TOTAL = 1 << 40  # of the weights, so that weight times grid point stays exact in double precision
+MAX_TOTAL = 1 << 40
+"""Largest total of weights: weight times grid point stays exact in double precision."""
 _WIDTHS = ("<u1", "<u2", "<u4", "<u8")
 
 

@@ -25,6 +25,7 @@ __all__ = (
 )
 
 MAX_REPORTS = 1 << 12
+"""Largest number of different reports of a parameter that a header may state."""
 TOKEN_BYTES = 7  # the lowest byte of a word is zero: counting needs the room, and the wire does not need the byte
 _MAX_PARAMETERS = 1 << 40
 _MAX_HEADER = 64 << 20

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from hashcomb.atomic import writing
 from hashcomb.errors import MissingExtraError
 from hashcomb.evidence.arms import GRIDS, MODELS
 from hashcomb.evidence.data import DataSet, load_all
@@ -18,7 +17,7 @@ from hashcomb.evidence.progress import progress_of
 from hashcomb.evidence.results import FILE_NAME, Result, ResultsFile, opened, read_results
 from hashcomb.evidence.summary import Line, summarized
 from hashcomb.evidence.workers import Failure, measured
-from hashcomb.evidence.written import Summary
+from hashcomb.evidence.written import Summary, write_page
 
 __all__ = ("PAGE_NAME", "Asked", "default_models", "measure_all", "summarize")
 
@@ -112,10 +111,7 @@ def summarize(out: Path) -> Summary:
     results = read_results(out)
     lines = summarized(results)
     figures = _figures(lines, out)
-    with writing(out / PAGE_NAME) as file:
-        file.write(markdown(lines, figures).encode())
-    names = [str(out / name) for name, _ in figures]
-    return Summary(len(results), str(out / FILE_NAME), str(out / PAGE_NAME), names, judged(lines))
+    return write_page(out, PAGE_NAME, markdown(lines, figures), FILE_NAME, len(results), figures, judged(lines))
 
 
 def _figures(lines: Sequence[Line], out: Path) -> list[tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hashcomb.atomic import writing
 from hashcomb.errors import MissingExtraError
 from hashcomb.evidence.attacks_measures import Finding, attack_cell
 from hashcomb.evidence.attacks_page import attacks_markdown
@@ -14,7 +13,7 @@ from hashcomb.evidence.attacks_summary import Average, aims_of, averaged
 from hashcomb.evidence.data import DataSet
 from hashcomb.evidence.lines import opened_lines, read_lines
 from hashcomb.evidence.progress import progress_of
-from hashcomb.evidence.written import Summary
+from hashcomb.evidence.written import Summary, write_page
 
 __all__ = ("attack_all", "summarize_attacks")
 
@@ -71,10 +70,8 @@ def summarize_attacks(out: Path) -> Summary:
     findings = read_lines(out / FILE_NAME, Finding)
     averages = averaged(findings)
     figures = _figures(averages, out)
-    with writing(out / PAGE_NAME) as file:
-        file.write(attacks_markdown(averages, figures).encode())
-    names = [str(out / name) for name, _ in figures]
-    return Summary(len(findings), str(out / FILE_NAME), str(out / PAGE_NAME), names, aims_of(averages))
+    text = attacks_markdown(averages, figures)
+    return write_page(out, PAGE_NAME, text, FILE_NAME, len(findings), figures, aims_of(averages))
 
 
 def _figures(averages: Sequence[Average], out: Path) -> list[tuple[str, str]]:

@@ -24,6 +24,7 @@ from hashcomb.spec.parts import FrozenStruct, integer
 __all__ = ("MAX_PARAMETER_DEPTH", "ParameterSpec", "Tensor")
 
 MAX_PARAMETER_DEPTH = 12
+"""Largest depth of the grid of parameters."""
 _MAX_SIZE = 1 << 40
 _CLIPS = (2.0**-100, 2.0**100)  # within which neither a grid nor a mean over it leaves double precision
 _DTYPES = ("float16", "float32", "float64")

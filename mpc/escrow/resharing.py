@@ -26,6 +26,7 @@ from hashcomb.spec import Spec
 __all__ = ("RESHARE_STEPS", "reshare", "share_key")
 
 RESHARE_STEPS = ("connect", "nonces", "holders", "reshare", "confirm")
+"""Names of the steps of re-sharing, in order."""
 
 
 async def share_key(link: Any, spec: Spec, key: Key, quorum: int) -> Share:
