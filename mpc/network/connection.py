@@ -13,6 +13,7 @@ __all__ = ("GREETING_S", "ExchangerMixin")
 
 MAX_MESSAGE = 1 << 28
 GREETING_S = 10.0  # how long somebody who connects may take to say who it is
+HEARD_S = 0.2  # how long a reason that somebody gives may come after a connection that is lost
 MAX_AHEAD = 4  # messages that an owner may be ahead of us; rounds are in step, so more is no protocol
 
 
@@ -179,4 +180,5 @@ class ExchangerMixin:
         if not self.greeted.done():
             self.greeted.set_result(False)
         if self.ready and not self.done and not self._has_said_all():
-            self.runtime.fail(self._broken("closed its connection"))
+            # It may have left because of a third, whose word of it is still to be read: that names the right one.
+            self.runtime.loop.call_later(HEARD_S, self.runtime.fail, self._broken("closed its connection"))
